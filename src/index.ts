@@ -1,0 +1,1 @@
+export { MemoryStreamerError } from './errors.js';
