@@ -41,11 +41,11 @@ export const NEED_MORE_BYTES: i32 = 0;
  */
 // @ts-ignore: decorator
 @inline export function checkHeader(frame: usize, byteCount: u32): i32 {
-  if (byteCount < FRAME_HEADER_BYTES) return checkStart(frame, byteCount);
+  if (byteCount < <u32>FRAME_HEADER_BYTES) return checkStart(frame, byteCount);
   if (load<u16>(frame) != MAGIC) return -CODE_BAD_MAGIC;
   if (load<u8>(frame, VERSION_BYTE_OFFSET) != PROTOCOL_VERSION) return -CODE_UNSUPPORTED_VERSION;
   const payloadBytes = load<u32>(frame, PAYLOAD_LENGTH_BYTE_OFFSET);
-  if (payloadBytes > PAYLOAD_BYTES_MAX) return -CODE_FRAME_TOO_LARGE;
+  if (payloadBytes > <u32>PAYLOAD_BYTES_MAX) return -CODE_FRAME_TOO_LARGE;
   if (load<u16>(frame, FLAGS_BYTE_OFFSET) & FLAG_KEYED) return -CODE_BAD_TAG;
   if (load<u32>(frame, HEADER_CHECK_BYTE_OFFSET) != headerCheck(frame)) return -CODE_HEADER_CORRUPT;
   return <i32>((FRAME_HEADER_BYTES + payloadBytes + 7) & ~7);
@@ -55,7 +55,7 @@ export const NEED_MORE_BYTES: i32 = 0;
 function checkStart(frame: usize, byteCount: u32): i32 {
   if (byteCount >= 1 && load<u8>(frame) != (MAGIC & 0xff)) return -CODE_BAD_MAGIC;
   if (byteCount >= 2 && load<u16>(frame) != MAGIC) return -CODE_BAD_MAGIC;
-  if (byteCount > VERSION_BYTE_OFFSET && load<u8>(frame, VERSION_BYTE_OFFSET) != PROTOCOL_VERSION) {
+  if (byteCount > <u32>VERSION_BYTE_OFFSET && load<u8>(frame, VERSION_BYTE_OFFSET) != PROTOCOL_VERSION) {
     return -CODE_UNSUPPORTED_VERSION;
   }
   return NEED_MORE_BYTES;
