@@ -1,2 +1,2 @@
 export { check, encode } from '../../frame/kernel/index';
-export { seedChaos, setDeathOneIn } from '../../ring/kernel/chaos';
+export * from '../../ring/kernel/index';

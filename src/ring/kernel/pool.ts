@@ -1,0 +1,142 @@
+// Segments: the pool is their state words, so that allocation is one compare-and-swap and a death leaks
+// nothing; and pins, which keep a segment from being reclaimed while a thread reads in it.
+//
+// Invariant: a segment is FREE, or belongs to exactly one thread or stream; the directory zone of a free
+// segment is all zeros.
+import {
+  POOL_HINT_BYTE_OFFSET,
+  POOL_WAITERS_BYTE_OFFSET,
+  SEGMENT_PINS,
+  STATE_FREE,
+  STATE_OWNED,
+  STREAM_WAITERS,
+} from '../layout';
+import {
+  classBytes,
+  classCount,
+  classFirst,
+  CLASS_LARGE,
+  CLASS_SMALL,
+  me,
+  myBit,
+  myNode,
+  nodeCount,
+  pinCountAt,
+  segmentAt,
+  segmentCapacity,
+  segmentCount,
+  segmentRow,
+  stateAt,
+  streamRow,
+} from './memory';
+import { POOL_NEWS, tellMask } from './news';
+import { chaos } from './chaos';
+
+/** A free segment of this class, now OWNED by this thread, or 0. This thread's node comes first. */
+function takeOfClass(sizeClass: u32): u32 {
+  const count = classCount(sizeClass);
+  if (count == 0) return 0;
+  const first = classFirst(sizeClass);
+  const perNode = count / nodeCount;
+  const within = perNode == 0 ? count : perNode;
+  let at = (perNode * myNode + (atomic.add<u32>(POOL_HINT_BYTE_OFFSET, 1) % within)) % count;
+  for (let i: u32 = 0; i < count; i++) {
+    const segment = first + at;
+    if (
+      atomic.load<u32>(stateAt(segment)) == STATE_FREE &&
+      atomic.cmpxchg<u32>(stateAt(segment), STATE_FREE, STATE_OWNED | me) == STATE_FREE
+    ) {
+      return segment;
+    }
+    if (++at == count) at = 0;
+  }
+  return 0;
+}
+
+/** A segment of the wanted class, else of a larger one, else of any that has `bytesMin` bytes; or 0. */
+export function takeSegment(wanted: u32, bytesMin: u32): u32 {
+  for (let c = <i32>wanted; c <= <i32>CLASS_LARGE; c++) {
+    const segment = takeOfClass(c);
+    if (segment) return segment;
+  }
+  for (let c = <i32>wanted - 1; c >= <i32>CLASS_SMALL && classBytes(c) >= bytesMin; c--) {
+    const segment = takeOfClass(c);
+    if (segment) return segment;
+  }
+  return 0;
+}
+
+export function freeSegment(segment: u32): void {
+  atomic.store<u32>(stateAt(segment), STATE_FREE);
+  chaos(100);
+  wakePoolWaiters();
+}
+
+/**
+ * Zeros the whole zone where a directory may lie, not only the records used: a later life with a longer
+ * directory would otherwise read old payload as records.
+ */
+export function clearDirectory(segment: u32): void {
+  const zone = segmentCapacity(segment) >> 3;
+  memory.fill(segmentAt(segment) + segmentCapacity(segment) - zone, 0, zone);
+}
+
+export function freeCount(): u32 {
+  let count: u32 = 0;
+  for (let segment: u32 = 1; segment <= segmentCount; segment++) {
+    if (atomic.load<u32>(stateAt(segment)) == STATE_FREE) count++;
+  }
+  return count;
+}
+
+/** Counts privately; only the step 0 → 1 is told to others. Pairs with the looks at the pins in reclaim. */
+export function pin(segment: u32): void {
+  const countAt = pinCountAt(me, segment);
+  const count = load<u16>(countAt);
+  store<u16>(countAt, count + 1);
+  if (count == 0) atomic.or<u64>(segmentRow(segment), myBit, SEGMENT_PINS);
+}
+
+/** True on the step 1 → 0: the caller then looks at who waits. */
+function releasePin(segment: u32): bool {
+  const countAt = pinCountAt(me, segment);
+  const count = load<u16>(countAt) - 1;
+  store<u16>(countAt, count);
+  if (count != 0) return false;
+  atomic.and<u64>(segmentRow(segment), ~myBit, SEGMENT_PINS);
+  chaos(300);
+  return true;
+}
+
+/** A rotation's unpin: wakes all but itself, for its own progress never depends on its own pin of the tail. */
+export function unpinTail(stream: u32, segment: u32): void {
+  if (releasePin(segment)) wakeWaiters(stream, false);
+}
+
+/** A cursor's unpin: publishers on this very thread may wait for it too. */
+export function unpinCursor(stream: u32, segment: u32): void {
+  if (releasePin(segment)) {
+    wakeWaiters(stream, true);
+    wakePoolWaiters();
+  }
+}
+
+export function wakeWaiters(stream: u32, selfToo: bool): void {
+  const waiters = streamRow(stream);
+  const mask = atomic.load<u64>(waiters, STREAM_WAITERS) & (selfToo ? ~(<u64>0) : ~myBit);
+  if (mask) {
+    atomic.and<u64>(waiters, ~mask, STREAM_WAITERS);
+    chaos(100);
+    tellMask(mask, stream, false);
+  }
+}
+
+/** Wakes every thread that waits for the pool, this one too: a segment that was freed is progress. */
+export function wakePoolWaiters(): void {
+  const mask = atomic.load<u64>(POOL_WAITERS_BYTE_OFFSET);
+  if (mask) {
+    atomic.and<u64>(POOL_WAITERS_BYTE_OFFSET, ~mask);
+    chaos(100);
+    tellMask(mask, POOL_NEWS, false);
+  }
+}

@@ -1,0 +1,154 @@
+// Taking the oldest segments of a log back into the pool.
+//
+// Invariant: a log's head moves only under its lock, and never past a segment that is pinned, not yet
+// sealed, or has a record that is claimed but not written.
+import {
+  SEGMENT_BYTES_PER_RECORD,
+  SEGMENT_FIRST_TIMESTAMP,
+  SEGMENT_PINS,
+  STATE_CHAIN,
+  STATE_RETIRING,
+  STREAM_COUNT_BYTE_OFFSET,
+  STREAM_HEAD,
+  STREAM_LIMIT_BYTES,
+  STREAM_LOCK,
+  STREAM_TAIL,
+  STREAM_WAITERS,
+  THREAD_CURRENT_STREAM,
+} from '../layout';
+import { capacityBefore, me, myBit, recordAt, segmentCapacity, segmentRow, stateAt, streamRow, threadRow } from './memory';
+import { clearDirectory, freeSegment, wakeWaiters } from './pool';
+import { recordKind, RECORD_SEAL, sealNext, tailSegment } from './words';
+import { chaos } from './chaos';
+
+let reclaimed: u32 = 0;
+let flaps: u32 = 0;
+
+/** Segments that this thread took back, for the tests and for metrics. */
+export function reclaimedCount(): u32 {
+  return reclaimed;
+}
+
+/** How often a segment was pinned between the two looks. */
+export function flapCount(): u32 {
+  return flaps;
+}
+
+/** The segment behind this one, once it is sealed and every record of it is written; else 0. */
+export function sealedNext(segment: u32): u32 {
+  const records = segmentCapacity(segment) / SEGMENT_BYTES_PER_RECORD;
+  for (let i: u32 = 0; i < records; i++) {
+    const record = atomic.load<u64>(recordAt(segment, i));
+    if (record == 0) return 0;
+    if (recordKind(record) == RECORD_SEAL) return sealNext(record);
+  }
+  return 0;
+}
+
+/** Whether one more segment of `wantedBytes` behind `tail` would take the log over its limit. */
+export function isOverLimit(stream: u32, tail: u32, wantedBytes: u32): bool {
+  const row = streamRow(stream);
+  const head = atomic.load<u32>(row, STREAM_HEAD);
+  if (head == tail) return false;
+  const held = capacityBefore(tail) + segmentCapacity(tail) - capacityBefore(head);
+  return held + wantedBytes > <u64>load<u32>(row, STREAM_LIMIT_BYTES);
+}
+
+/** Under the lock: takes segments back until `wantedBytes` more fit the limit; with `force` one, whatever the limit. */
+function reclaimLocked(stream: u32, wantedBytes: u32, force: bool): u32 {
+  const row = streamRow(stream);
+  let freed: u32 = 0;
+  while (true) {
+    const head = atomic.load<u32>(row, STREAM_HEAD);
+    const tail = tailSegment(atomic.load<u64>(row, STREAM_TAIL));
+    if (head == tail) break;
+    if (!force && !isOverLimit(stream, tail, wantedBytes)) break;
+    if (atomic.load<u64>(segmentRow(head), SEGMENT_PINS)) break;
+    const next = sealedNext(head);
+    if (!next) break;
+    atomic.store<u32>(stateAt(head), STATE_RETIRING | me);
+    chaos(50);
+    atomic.store<u32>(row, next, STREAM_HEAD);
+    chaos(50);
+    // Pairs with `pinHead`: it pins, then looks at the head. One of the two sees the other.
+    if (atomic.load<u64>(segmentRow(head), SEGMENT_PINS)) {
+      flaps++;
+      atomic.store<u32>(row, head, STREAM_HEAD);
+      atomic.store<u32>(stateAt(head), STATE_CHAIN | stream);
+      break;
+    }
+    clearDirectory(head);
+    chaos(50);
+    freeSegment(head);
+    freed++;
+    reclaimed++;
+    if (force) break;
+  }
+  return freed;
+}
+
+/** Takes back what may go. Leaves at once when another thread is at it. Answers the segments freed. */
+export function reclaim(stream: u32, wantedBytes: u32, force: bool): u32 {
+  const row = streamRow(stream);
+  let freed: u32 = 0;
+  let seen: u64 = myBit;
+  while (true) {
+    if (atomic.cmpxchg<u32>(row, 0, me + 1, STREAM_LOCK) != 0) return freed;
+    chaos(30);
+    freed += reclaimLocked(stream, wantedBytes, force);
+    atomic.store<u32>(row, 0, STREAM_LOCK);
+    chaos(30);
+    const waiting = atomic.load<u64>(row, STREAM_WAITERS);
+    if (freed && waiting) wakeWaiters(stream, false);
+    // Somebody registered while we held the lock, and found it taken: look once more on his behalf.
+    if ((waiting & ~seen) == 0) return freed;
+    seen |= waiting;
+  }
+}
+
+/** At most so many segments are taken back by one look at all the streams. */
+const POOL_BATCH: u32 = 8;
+
+/**
+ * The pool is empty: takes back the oldest segment behind every live cursor, whichever stream it is of,
+ * and on from there while that stream's are the oldest. Answers the segments freed.
+ */
+export function reclaimPool(): u32 {
+  const count = atomic.load<u32>(STREAM_COUNT_BYTE_OFFSET);
+  let oldest: u32 = 0;
+  let oldestTime: u64 = u64.MAX_VALUE;
+  let secondTime: u64 = u64.MAX_VALUE;
+  for (let stream: u32 = 1; stream <= count; stream++) {
+    const row = streamRow(stream);
+    const head = atomic.load<u32>(row, STREAM_HEAD);
+    if (head == tailSegment(atomic.load<u64>(row, STREAM_TAIL))) continue;
+    if (atomic.load<u64>(segmentRow(head), SEGMENT_PINS)) continue;
+    const time = load<u64>(segmentRow(head), SEGMENT_FIRST_TIMESTAMP);
+    if (time < oldestTime) {
+      secondTime = oldestTime;
+      oldestTime = time;
+      oldest = stream;
+    } else if (time < secondTime) {
+      secondTime = time;
+    }
+  }
+  if (!oldest) return 0;
+  return reclaimOldest(oldest, secondTime);
+}
+
+function reclaimOldest(stream: u32, until: u64): u32 {
+  const row = threadRow(me);
+  const before = load<u32>(row, THREAD_CURRENT_STREAM);
+  // This thread has no claim anywhere while it rotates, so what a death would leave is in this stream only.
+  atomic.store<u32>(row, stream, THREAD_CURRENT_STREAM);
+  chaos(20);
+  let freed: u32 = 0;
+  while (freed < POOL_BATCH) {
+    if (!reclaim(stream, 0, true)) break;
+    freed++;
+    const head = atomic.load<u32>(streamRow(stream), STREAM_HEAD);
+    if (load<u64>(segmentRow(head), SEGMENT_FIRST_TIMESTAMP) > until) break;
+  }
+  atomic.store<u32>(row, before, THREAD_CURRENT_STREAM);
+  return freed;
+}
