@@ -33,6 +33,7 @@ import {
 } from '../layout';
 import { baseSequence, myBit, recordAt, segmentAt, segmentCapacity, streamRow } from './memory';
 import { pin, unpinCursor } from './pool';
+import { sealedNext } from './reclaim';
 import {
   recordEnd,
   recordEndFrame,
@@ -159,7 +160,8 @@ function walkTo(cursor: usize, sequence: u64): u32 {
   const stream = load<u32>(cursor, CURSOR_STREAM);
   let segment = load<u32>(cursor, CURSOR_SEGMENT);
   while (true) {
-    const next = sealOf(segment);
+    // Only over records that are written: behind the first one that is not may lie frames, not records.
+    const next = sealedNext(segment);
     if (!next || baseSequence(next) > sequence) break;
     pin(next);
     chaos(20);
@@ -172,19 +174,6 @@ function walkTo(cursor: usize, sequence: u64): u32 {
   store<u32>(cursor, 0, CURSOR_SEGMENT);
   unpinCursor(stream, segment);
   return SEEK_BUSY;
-}
-
-/** The segment behind this one, if it is sealed, whatever else is not written yet; the caller pins it. */
-function sealOf(segment: u32): u32 {
-  const records = segmentCapacity(segment) / SEGMENT_BYTES_PER_RECORD;
-  let holes: u32 = 0;
-  for (let i: u32 = 0; i < records; i++) {
-    const record = atomic.load<u64>(recordAt(segment, i));
-    if (recordKind(record) == RECORD_SEAL) return sealNext(record);
-    // As many records as threads can be claimed and not written; more zeros are free ones.
-    if (record == 0 && ++holes > 64) return 0;
-  }
-  return 0;
 }
 
 /** Stands the cursor on frame `frame` of its segment; false when that place is claimed and not written. */
