@@ -19,7 +19,7 @@ import { errorText, EXIT_DONE, EXIT_FAULT } from './exit-codes.js';
 /** What `stop()` may take beyond `shutdown.grace` before it is no longer waited for. */
 const STOP_OVERTIME_MS = 5_000;
 
-const BROKER_MODULE: string = '../control/broker.js';
+const BROKER_MODULE = new URL('../control/broker.js', import.meta.url).href;
 
 /** Runs the broker until a signal ends it; answers the exit code. `start` is given by tests alone. */
 export async function runServe(argv: readonly string[], start?: StartBroker): Promise<number> {
