@@ -109,6 +109,8 @@ export const FLAG_STARTED = 1024;
 export const FLAG_GOODBYE = 2048;
 /** Something came after our GOODBYE. */
 export const FLAG_LATE = 4096;
+/** The kernel has told of the peer's end; what it sent before may still be there to be read. */
+export const FLAG_END_SEEN = 8192;
 
 // ---- Shard's area: header ----
 export const AREA_STREAM_LISTS = 0;

@@ -10,7 +10,7 @@ export {
   ingestStoppedCode,
 } from './ingest';
 export { addPublication, dropPublications, findPublication } from './publications';
-export { dropOutput, outFrame, outRoom } from './output';
+export { dropOutput, outFrame, outRoom, writeAcks } from './output';
 export {
   announceNeeded,
   clearAnnounce,

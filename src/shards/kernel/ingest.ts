@@ -28,6 +28,7 @@ import {
 import { checkHeader, frameBytes, payloadIsWhole } from '../../frame/kernel/frame';
 import { append, appendedBytes, appendedLastSequence } from '../../ring/kernel/append';
 import {
+  AREA_CLOCK,
   CONNECTION_ACKS,
   CONNECTION_FLAGS,
   FLAG_STARTED,
@@ -42,7 +43,7 @@ import {
   PUBLICATION_NUMBER,
 } from '../layout';
 import { findPublication } from './publications';
-import { connectionAt, rowAt } from './rows';
+import { area, connectionAt, rowAt } from './rows';
 
 let stoppedAt: usize = 0;
 let stoppedBytes: u32 = 0;
@@ -150,11 +151,12 @@ function owe(slot: u32, publication: usize, number: u64): void {
 }
 
 /**
- * Handles frames from `at` up to `end`. Answers INGEST_DONE (what is left is part of a frame),
+ * Handles frames from `at` up to `end`, all of which arrived at the time in AREA_CLOCK. Answers INGEST_DONE (what is left is part of a frame),
  * INGEST_CONTROL (a whole, checked control frame), INGEST_FULL (a log took no more) or INGEST_FAULT. What
  * came before the place where it stopped is handled.
  */
-export function ingest(slot: u32, at: usize, end: usize, timestamp: u64): i32 {
+export function ingest(slot: u32, at: usize, end: usize): i32 {
+  const timestamp = load<u64>(area, AREA_CLOCK);
   runFrames = 0;
   runBytes = 0;
   runStream = 0;
