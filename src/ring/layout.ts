@@ -78,8 +78,9 @@ export const STREAM_SUBSCRIBERS = 128;
 export const STREAM_WAITERS = 136;
 /** u32, atomic; written under the lock: the oldest segment. */
 export const STREAM_HEAD = 144;
-/** u32, atomic: 0, or the owner's thread + 1. */
+/** u32, atomic: 0, or the owner's thread + 1, and on top a bit that somebody found it taken. */
 export const STREAM_LOCK = 148;
+export const LOCK_CONTENDED = 0x80000000;
 /** u32; written by control: bytes that the log's segments may take. */
 export const STREAM_LIMIT_BYTES = 152;
 /** u32, atomic; written by control: 0 = block, 1 = evict. */
@@ -108,6 +109,8 @@ export const SEGMENT_PREVIOUS = 28;
 export const SEGMENT_PREVIOUS_RECORD = 32;
 export const SEGMENT_PREVIOUS_OFFSET = 36;
 export const SEGMENT_PREVIOUS_FRAMES = 40;
+/** u32, atomic: the stream it is or last was part of; who unpins it by mistake finds out whom that held up. */
+export const SEGMENT_STREAM = 44;
 /** u64: timestamp of the first frame that was claimed in it, ns; 0 = a stream's very first segment. */
 export const SEGMENT_FIRST_TIMESTAMP = 48;
 

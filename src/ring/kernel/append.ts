@@ -27,6 +27,7 @@ import {
   SEGMENT_PREVIOUS_FRAMES,
   SEGMENT_PREVIOUS_OFFSET,
   SEGMENT_PREVIOUS_RECORD,
+  SEGMENT_STREAM,
   STATE_CHAIN,
   STREAM_LIMIT_BYTES,
   STREAM_SUBSCRIBERS,
@@ -53,7 +54,7 @@ import {
   threadRow,
 } from './memory';
 import { POOL_NEWS, tellEverybody, tellMask } from './news';
-import { freeSegment, pin, takeSegment, unpinTail } from './pool';
+import { freeSegment, pin, takeSegment, unpinTail, wakeBehindTail } from './pool';
 import { isOverLimit, reclaim, reclaimPool } from './reclaim';
 import {
   makeRecord,
@@ -200,7 +201,7 @@ function rotate(stream: u32, tail: u64, source: usize, frames: u32, bytes: u32, 
   pin(old);
   // The pin came too late if the tail has moved on: the segment may be another one's by now.
   if (atomic.load<u64>(row, STREAM_TAIL) != tail) {
-    unpinTail(stream, old);
+    unpinTail(old);
     return ROTATE_AGAIN;
   }
   let segment: u32 = 0;
@@ -208,11 +209,11 @@ function rotate(stream: u32, tail: u64, source: usize, frames: u32, bytes: u32, 
     segment = obtainSegment(stream, old, frameBytes(source));
     if (segment) break;
     if (atomic.load<u64>(row, STREAM_TAIL) != tail) {
-      unpinTail(stream, old);
+      unpinTail(old);
       return ROTATE_AGAIN;
     }
     if (attempt == 1) {
-      unpinTail(stream, old);
+      unpinTail(old);
       fullCount++;
       return ROTATE_FULL;
     }
@@ -225,6 +226,7 @@ function rotate(stream: u32, tail: u64, source: usize, frames: u32, bytes: u32, 
   store<u64>(fields, baseSequence(old) + tailFrames(tail), SEGMENT_BASE_SEQUENCE);
   store<u64>(fields, capacityBefore(old) + segmentCapacity(old), SEGMENT_CAPACITY_BEFORE);
   store<u32>(fields, ordinal(old) + 1, SEGMENT_ORDINAL);
+  atomic.store<u32>(fields, stream, SEGMENT_STREAM);
   store<u32>(fields, old, SEGMENT_PREVIOUS);
   store<u32>(fields, tailRecord(tail), SEGMENT_PREVIOUS_RECORD);
   store<u32>(fields, tailOffset(tail), SEGMENT_PREVIOUS_OFFSET);
@@ -236,7 +238,7 @@ function rotate(stream: u32, tail: u64, source: usize, frames: u32, bytes: u32, 
   if (atomic.cmpxchg<u64>(row, tail, makeTail(segment, 1, fitBytes, fitFrames), STREAM_TAIL) != tail) {
     lostSwaps++;
     freeSegment(segment);
-    unpinTail(stream, old);
+    unpinTail(old);
     return ROTATE_AGAIN;
   }
   chaos(20);
@@ -244,7 +246,7 @@ function rotate(stream: u32, tail: u64, source: usize, frames: u32, bytes: u32, 
   chaos(20);
   atomic.store<u64>(recordAt(old, tailRecord(tail)), makeSeal(segment));
   chaos(20);
-  unpinTail(stream, old);
+  unpinTail(old);
   rotations++;
   fresh = segment;
   return ROTATE_DONE;
@@ -272,6 +274,7 @@ export function append(stream: u32, source: usize, frames: u32, bytes: u32, time
         ? <i32>(capacity - offset) - <i32>((record + 2) * RECORD_BYTES)
         : 0;
     fit(source, frames, bytes, room);
+    let into = segment;
     if (fitFrames) {
       const next = makeTail(segment, record + 1, offset + fitBytes, tailFrames(tail) + fitFrames);
       if (atomic.cmpxchg<u64>(row, tail, next, STREAM_TAIL) != tail) {
@@ -284,9 +287,12 @@ export function append(stream: u32, source: usize, frames: u32, bytes: u32, time
       const rotated = rotate(stream, tail, source, frames, bytes, timestamp);
       if (rotated == ROTATE_AGAIN) continue;
       if (rotated == ROTATE_FULL) break;
-      commit(fresh, 0, 0, 0, source, fitFrames, fitBytes, timestamp);
+      into = fresh;
+      commit(into, 0, 0, 0, source, fitFrames, fitBytes, timestamp);
     }
     chaos(200);
+    // A commit that comes late may be the last thing that kept a sealed segment from being taken back.
+    wakeBehindTail(stream, into);
     source += fitBytes;
     bytes -= fitBytes;
     frames -= fitFrames;

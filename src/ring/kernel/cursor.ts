@@ -33,6 +33,7 @@ import {
 } from '../layout';
 import { baseSequence, myBit, recordAt, segmentAt, segmentCapacity, streamRow } from './memory';
 import { pin, unpinCursor } from './pool';
+import { sealedNext } from './reclaim';
 import {
   recordEnd,
   recordEndFrame,
@@ -70,7 +71,7 @@ function pinHead(stream: u32): u32 {
     chaos(10);
     // Pairs with the second look at the pins in `reclaimLocked`.
     if (atomic.load<u32>(row, STREAM_HEAD) == head) return head;
-    unpinCursor(stream, head);
+    unpinCursor(head);
   }
 }
 
@@ -86,7 +87,7 @@ function pinTail(stream: u32): u32 {
     chaos(10);
     seenTail = atomic.load<u64>(row, STREAM_TAIL);
     if (tailSegment(seenTail) == segment) return segment;
-    unpinCursor(stream, segment);
+    unpinCursor(segment);
   }
 }
 
@@ -94,7 +95,7 @@ function pinTail(stream: u32): u32 {
 export function nextSequenceOf(stream: u32): u64 {
   const segment = pinTail(stream);
   const next = baseSequence(segment) + tailFrames(seenTail);
-  unpinCursor(stream, segment);
+  unpinCursor(segment);
   return next;
 }
 
@@ -102,7 +103,7 @@ export function nextSequenceOf(stream: u32): u64 {
 export function firstSequenceOf(stream: u32): u64 {
   const segment = pinHead(stream);
   const first = baseSequence(segment);
-  unpinCursor(stream, segment);
+  unpinCursor(segment);
   return first;
 }
 
@@ -156,35 +157,22 @@ function seekSequence(cursor: usize, stream: u32, sequence: u64, tellGap: bool):
 
 /** Moves an attached cursor forward to a sequence that exists or is the next one. SEEK_BUSY detaches it. */
 function walkTo(cursor: usize, sequence: u64): u32 {
-  const stream = load<u32>(cursor, CURSOR_STREAM);
   let segment = load<u32>(cursor, CURSOR_SEGMENT);
   while (true) {
-    const next = sealOf(segment);
+    // Only over records that are written: behind the first one that is not may lie frames, not records.
+    const next = sealedNext(segment);
     if (!next || baseSequence(next) > sequence) break;
     pin(next);
     chaos(20);
     stand(cursor, next, 0, 0, 0);
-    unpinCursor(stream, segment);
+    unpinCursor(segment);
     segment = next;
   }
   if (walkWithin(cursor, segment, <u32>(sequence - baseSequence(segment)))) return SEEK_OK;
   store<u64>(cursor, sequence, CURSOR_NEXT_SEQUENCE);
   store<u32>(cursor, 0, CURSOR_SEGMENT);
-  unpinCursor(stream, segment);
+  unpinCursor(segment);
   return SEEK_BUSY;
-}
-
-/** The segment behind this one, if it is sealed, whatever else is not written yet; the caller pins it. */
-function sealOf(segment: u32): u32 {
-  const records = segmentCapacity(segment) / SEGMENT_BYTES_PER_RECORD;
-  let holes: u32 = 0;
-  for (let i: u32 = 0; i < records; i++) {
-    const record = atomic.load<u64>(recordAt(segment, i));
-    if (recordKind(record) == RECORD_SEAL) return sealNext(record);
-    // As many records as threads can be claimed and not written; more zeros are free ones.
-    if (record == 0 && ++holes > 64) return 0;
-  }
-  return 0;
 }
 
 /** Stands the cursor on frame `frame` of its segment; false when that place is claimed and not written. */
@@ -264,7 +252,7 @@ export function detach(cursor: usize): void {
   store<u64>(cursor, cursorSequence(cursor), CURSOR_NEXT_SEQUENCE);
   store<u32>(cursor, 0, CURSOR_SEGMENT);
   store<u32>(cursor, 0, CURSOR_SPAN_BYTES);
-  unpinCursor(load<u32>(cursor, CURSOR_STREAM), segment);
+  unpinCursor(segment);
 }
 
 function reattach(cursor: usize): bool {
@@ -302,7 +290,6 @@ function settle(cursor: usize, offset: u32, frame: u32): void {
  */
 export function peek(cursor: usize, bytesMax: u32, mayCross: bool, framesMax: u32): i32 {
   if (!load<u32>(cursor, CURSOR_SEGMENT) && !reattach(cursor)) return SPAN_NONE;
-  const stream = load<u32>(cursor, CURSOR_STREAM);
   let segment = load<u32>(cursor, CURSOR_SEGMENT);
   let record = load<u32>(cursor, CURSOR_RECORD);
   let offset = load<u32>(cursor, CURSOR_OFFSET);
@@ -336,7 +323,7 @@ export function peek(cursor: usize, bytesMax: u32, mayCross: bool, framesMax: u3
     pin(next);
     chaos(20);
     stand(cursor, next, 0, 0, 0);
-    unpinCursor(stream, segment);
+    unpinCursor(segment);
     segment = next;
     record = offset = frame = end = endFrame = 0;
   }

@@ -8,7 +8,9 @@ import {
   POOL_WAITERS_BYTE_OFFSET,
   SEGMENT_PINS,
   STATE_FREE,
+  SEGMENT_STREAM,
   STATE_OWNED,
+  STREAM_TAIL,
   STREAM_WAITERS,
 } from '../layout';
 import {
@@ -30,6 +32,7 @@ import {
   streamRow,
 } from './memory';
 import { POOL_NEWS, tellMask } from './news';
+import { tailSegment } from './words';
 import { chaos } from './chaos';
 
 /** A free segment of this class, now OWNED by this thread, or 0. This thread's node comes first. */
@@ -69,7 +72,8 @@ export function takeSegment(wanted: u32, bytesMin: u32): u32 {
 export function freeSegment(segment: u32): void {
   atomic.store<u32>(stateAt(segment), STATE_FREE);
   chaos(100);
-  wakePoolWaiters();
+  // This thread too: a segment that was freed is progress.
+  wakePoolWaiters(true);
 }
 
 /**
@@ -108,32 +112,48 @@ function releasePin(segment: u32): bool {
   return true;
 }
 
-/** A rotation's unpin: wakes all but itself, for its own progress never depends on its own pin of the tail. */
-export function unpinTail(stream: u32, segment: u32): void {
-  if (releasePin(segment)) wakeWaiters(stream, false);
-}
-
-/** A cursor's unpin: publishers on this very thread may wait for it too. */
-export function unpinCursor(stream: u32, segment: u32): void {
+/**
+ * A rotation's unpin. It held nobody up while the segment was the tail: two rotations that find their log
+ * full would else wake each other for ever. It wakes all but itself, for its own progress never depends on
+ * its own pin of the tail.
+ */
+export function unpinTail(segment: u32): void {
   if (releasePin(segment)) {
-    wakeWaiters(stream, true);
-    wakePoolWaiters();
+    const stream = atomic.load<u32>(segmentRow(segment), SEGMENT_STREAM);
+    wakeBehindTail(stream, segment);
   }
 }
 
+/** A cursor's unpin: publishers on this very thread may wait for it too. */
+export function unpinCursor(segment: u32): void {
+  if (releasePin(segment)) {
+    // Not the cursor's stream: a pin that came too late held up whoever has the segment now.
+    wakeWaiters(atomic.load<u32>(segmentRow(segment), SEGMENT_STREAM), true);
+    wakePoolWaiters(true);
+  }
+}
+
+/** Something that kept `segment` from being taken back is over: wakes all but this thread, if it is not the tail. */
+export function wakeBehindTail(stream: u32, segment: u32): void {
+  const row = streamRow(stream);
+  if ((atomic.load<u64>(row, STREAM_WAITERS) | atomic.load<u64>(POOL_WAITERS_BYTE_OFFSET)) == 0) return;
+  if (tailSegment(atomic.load<u64>(row, STREAM_TAIL)) == segment) return;
+  wakeWaiters(stream, false);
+  wakePoolWaiters(false);
+}
+
 export function wakeWaiters(stream: u32, selfToo: bool): void {
-  const waiters = streamRow(stream);
-  const mask = atomic.load<u64>(waiters, STREAM_WAITERS) & (selfToo ? ~(<u64>0) : ~myBit);
+  const row = streamRow(stream);
+  const mask = atomic.load<u64>(row, STREAM_WAITERS) & (selfToo ? ~(<u64>0) : ~myBit);
   if (mask) {
-    atomic.and<u64>(waiters, ~mask, STREAM_WAITERS);
+    atomic.and<u64>(row, ~mask, STREAM_WAITERS);
     chaos(100);
     tellMask(mask, stream, false);
   }
 }
 
-/** Wakes every thread that waits for the pool, this one too: a segment that was freed is progress. */
-export function wakePoolWaiters(): void {
-  const mask = atomic.load<u64>(POOL_WAITERS_BYTE_OFFSET);
+export function wakePoolWaiters(selfToo: bool): void {
+  const mask = atomic.load<u64>(POOL_WAITERS_BYTE_OFFSET) & (selfToo ? ~(<u64>0) : ~myBit);
   if (mask) {
     atomic.and<u64>(POOL_WAITERS_BYTE_OFFSET, ~mask);
     chaos(100);

@@ -3,6 +3,7 @@
 // Invariant: a log's head moves only under its lock, and never past a segment that is pinned, not yet
 // sealed, or has a record that is claimed but not written.
 import {
+  LOCK_CONTENDED,
   SEGMENT_BYTES_PER_RECORD,
   SEGMENT_FIRST_TIMESTAMP,
   SEGMENT_PINS,
@@ -13,11 +14,10 @@ import {
   STREAM_LIMIT_BYTES,
   STREAM_LOCK,
   STREAM_TAIL,
-  STREAM_WAITERS,
   THREAD_CURRENT_STREAM,
 } from '../layout';
-import { capacityBefore, me, myBit, recordAt, segmentCapacity, segmentRow, stateAt, streamRow, threadRow } from './memory';
-import { clearDirectory, freeSegment, wakeWaiters } from './pool';
+import { capacityBefore, me, recordAt, segmentCapacity, segmentRow, stateAt, streamRow, threadRow } from './memory';
+import { clearDirectory, freeSegment, wakePoolWaiters, wakeWaiters } from './pool';
 import { recordKind, RECORD_SEAL, sealNext, tailSegment } from './words';
 import { chaos } from './chaos';
 
@@ -87,23 +87,34 @@ function reclaimLocked(stream: u32, wantedBytes: u32, force: bool): u32 {
   return freed;
 }
 
+/** Takes the lock, or leaves word on it that somebody came in vain. */
+function lock(row: usize): bool {
+  while (true) {
+    const held = atomic.cmpxchg<u32>(row, 0, me + 1, STREAM_LOCK);
+    if (held == 0) return true;
+    if (held & LOCK_CONTENDED) return false;
+    if (atomic.cmpxchg<u32>(row, held, held | LOCK_CONTENDED, STREAM_LOCK) == held) return false;
+  }
+}
+
+/** Who found the lock taken may wait by now for what this thread did not want to take back. */
+function unlock(stream: u32): void {
+  if (atomic.xchg<u32>(streamRow(stream), 0, STREAM_LOCK) & LOCK_CONTENDED) {
+    chaos(30);
+    wakeWaiters(stream, false);
+    wakePoolWaiters(false);
+  }
+}
+
 /** Takes back what may go. Leaves at once when another thread is at it. Answers the segments freed. */
 export function reclaim(stream: u32, wantedBytes: u32, force: bool): u32 {
-  const row = streamRow(stream);
-  let freed: u32 = 0;
-  let seen: u64 = myBit;
-  while (true) {
-    if (atomic.cmpxchg<u32>(row, 0, me + 1, STREAM_LOCK) != 0) return freed;
-    chaos(30);
-    freed += reclaimLocked(stream, wantedBytes, force);
-    atomic.store<u32>(row, 0, STREAM_LOCK);
-    chaos(30);
-    const waiting = atomic.load<u64>(row, STREAM_WAITERS);
-    if (freed && waiting) wakeWaiters(stream, false);
-    // Somebody registered while we held the lock, and found it taken: look once more on his behalf.
-    if ((waiting & ~seen) == 0) return freed;
-    seen |= waiting;
-  }
+  if (!lock(streamRow(stream))) return 0;
+  chaos(30);
+  const freed = reclaimLocked(stream, wantedBytes, force);
+  unlock(stream);
+  chaos(30);
+  if (freed) wakeWaiters(stream, false);
+  return freed;
 }
 
 /** At most so many segments are taken back by one look at all the streams. */

@@ -7,6 +7,7 @@
 //   4. recoverStream    missing seals, holes into gaps, segments, pins; unlocks and tells everybody
 import {
   ALIVE_MASK_BYTE_OFFSET,
+  LOCK_CONTENDED,
   POOL_WAITERS_BYTE_OFFSET,
   SEGMENT_PINS,
   SEGMENT_PREVIOUS,
@@ -102,7 +103,7 @@ export function recoverLock(stream: u32): bool {
   const row = streamRow(stream);
   const held = atomic.load<u32>(row, STREAM_LOCK);
   if (held == 0) return atomic.cmpxchg<u32>(row, 0, me + 1, STREAM_LOCK) == 0;
-  const owner = held - 1;
+  const owner = (held & ~LOCK_CONTENDED) - 1;
   if (owner == me || isAlive(owner)) return false;
   if (atomic.cmpxchg<u32>(row, held, me + 1, STREAM_LOCK) != held) return false;
   mendRetiring(stream, owner);

@@ -5,6 +5,7 @@ import {
   SEGMENT_FIRST_TIMESTAMP,
   SEGMENT_ORDINAL,
   SEGMENT_PREVIOUS,
+  SEGMENT_STREAM,
   STATE_CHAIN,
   STREAM_COUNT_BYTE_OFFSET,
   STREAM_EPOCH,
@@ -36,6 +37,7 @@ export function createStream(stream: u32, limitBytes: u32, onFull: u32, epoch: u
   store<u64>(fields, 0, SEGMENT_CAPACITY_BEFORE);
   store<u32>(fields, 0, SEGMENT_ORDINAL);
   store<u32>(fields, 0, SEGMENT_PREVIOUS);
+  atomic.store<u32>(fields, stream, SEGMENT_STREAM);
   store<u64>(fields, 0, SEGMENT_FIRST_TIMESTAMP);
   const row = streamRow(stream);
   store<u32>(row, limitBytes, STREAM_LIMIT_BYTES);
