@@ -1,5 +1,4 @@
 /** From the command line to a command, and from its outcome to the exit code. */
-import { readFileSync } from 'node:fs';
 import { nearest } from '../config/nearest.js';
 import { MemoryStreamerError } from '../errors.js';
 import { errorText, EXIT_DONE, exitCodeOf } from './exit-codes.js';
@@ -26,7 +25,7 @@ export async function main(argv: readonly string[]): Promise<void> {
 
 async function dispatch(argv: readonly string[]): Promise<number> {
   const [first = '', ...rest] = argv;
-  if (first === '--version' || first === '-v') return print(`${version()}\n`);
+  if (first === '--version' || first === '-v') return print(`${VERSION}\n`);
   if (first === '--help' || first === '-h' || first === 'help') {
     const { GENERAL_HELP } = await import('./help.js');
     return print(GENERAL_HELP);
@@ -50,9 +49,4 @@ async function run(name: string, argv: readonly string[]): Promise<number> {
 function print(text: string): number {
   process.stdout.write(text);
   return EXIT_DONE;
-}
-
-function version(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
 }

@@ -14,6 +14,19 @@ export interface BrokerKernel extends RingKernel {
   setStreamFlag(stream: number, value: number): void;
 
   /** INGEST_DONE, INGEST_CONTROL, INGEST_FULL or INGEST_FAULT; see `ingestStopped…`. */
+  /** Makes a frame of the payload at `byteOffset + 40`; u64 values as two words, low first. Answers its bytes. */
+  encode(
+    byteOffset: number,
+    type: number,
+    flags: number,
+    code: number,
+    stream: number,
+    payloadBytes: number,
+    sequenceLow: number,
+    sequenceHigh: number,
+    timestampLow: number,
+    timestampHigh: number,
+  ): number;
   /** Bytes of the whole, checked frame; 0 = more bytes are needed; else a negated error code. */
   check(byteOffset: number, byteCount: number): number;
   ingest(slot: number, byteOffset: number, endByteOffset: number): number;

@@ -23,10 +23,14 @@ export const SHARD_RING_TAIL = 64;
 /** u32, atomic; written by the shard: next entry to take. */
 export const SHARD_RING_HEAD = 68;
 
+/** u32, atomic; written by the shard: its epoll fd + 1, so that control can close a dead shard's; 0 = none. */
+export const SHARD_EPOLL = 72;
+
 export const SHARD_ABSENT = 0;
 export const SHARD_LIVE = 1;
 export const SHARD_DEAD = 2;
 
+/** Thread 0 is control and has no ring: its place is the acceptor's scratch. */
 /** Entries of a hand-off ring: slots, u32 each. A power of two. */
 export const HANDOFF_ENTRIES = 1024;
 export const HANDOFF_RING_BYTES = 4096;

@@ -18,7 +18,7 @@ import {
   parseHello,
   parseOpen,
   parseSubscribe,
-  parseSubject,
+  parseSubjectOnly,
 } from '../frame/payloads.js';
 import { patternFault, subjectFault } from '../frame/subject.js';
 import type { ShardContext } from './context.js';
@@ -239,7 +239,7 @@ export class Requests {
   }
 
   #unsubscribe(slot: number, requestId: bigint, payload: Uint8Array): void {
-    const subject = parseSubject(payload)?.subject;
+    const subject = parseSubjectOnly(payload)?.subject;
     const subscription =
       subject === undefined ? undefined : this.#subscriptions.find(slot, subject);
     if (!subscription) {
@@ -256,7 +256,7 @@ export class Requests {
   }
 
   #credit(slot: number, frames: bigint, payload: Uint8Array): void {
-    const subject = parseSubject(payload)?.subject;
+    const subject = parseSubjectOnly(payload)?.subject;
     const subscription =
       subject === undefined ? undefined : this.#subscriptions.find(slot, subject);
     if (!subscription) {

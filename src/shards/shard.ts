@@ -74,6 +74,7 @@ export class Shard {
     this.#sweptAtMs = this.#beganMs;
     this.#epollFd = context.sys.epollCreate();
     if (this.#epollFd < 0) throw new Error(`epoll_create1: errno ${-this.#epollFd}`);
+    context.shared.noteEpoll(context.thread, this.#epollFd);
     const status = context.sys.epollAddReadable(
       this.#epollFd,
       context.eventfds[context.thread]!,
@@ -105,7 +106,9 @@ export class Shard {
 
   /** Gives the epoll instance back; after the last turn. */
   close(): void {
-    this.context.sys.close(this.#epollFd);
+    const { sys, shared, thread } = this.context;
+    const fd = shared.takeEpoll(thread);
+    if (fd >= 0) sys.close(fd);
   }
 
   // ---- Waiting ----
@@ -188,7 +191,7 @@ export class Shard {
     for (let i = 0; i < ADOPTIONS_PER_TURN; i++) {
       const slot = shared.pop(thread);
       if (slot === 0) return;
-      if (shared.own(slot)) this.#adoptOne(slot);
+      if (shared.own(slot, thread)) this.#adoptOne(slot);
     }
   }
 
@@ -203,8 +206,7 @@ export class Shard {
       this.lifecycle.closeNow(slot);
       return;
     }
-    // What the client sent before this is read at once: no edge tells of it again.
-    this.#readable(slot);
+    // Whatever the client sent before this is told by an edge of the addition itself.
     if (this.#state === 'draining') this.#sayGoodbye(slot);
     if (this.#state === 'finishing') this.lifecycle.closeNow(slot);
   }
@@ -368,14 +370,12 @@ export class Shard {
       return;
     }
     const flags = context.flags(slot);
-    if (flags & layout.FLAG_HELD_BY_OUTPUT) {
-      context.lower(slot, layout.FLAG_HELD_BY_OUTPUT);
-      this.#goOn(slot);
-      return;
-    }
     if (flags & layout.FLAG_LINGERING) return;
     if (flags & layout.FLAG_CLOSING) {
       this.lifecycle.linger(slot);
+    } else if (flags & layout.FLAG_HELD_BY_OUTPUT) {
+      context.lower(slot, layout.FLAG_HELD_BY_OUTPUT);
+      this.#goOn(slot);
     } else if (flags & layout.FLAG_END_OF_INPUT && !(flags & FLAGS_HELD)) {
       this.lifecycle.closeNow(slot);
     } else if (this.#state === 'finishing' && flags & layout.FLAG_GOODBYE) {
@@ -504,6 +504,7 @@ export class Shard {
   #sayGoodbye(slot: number): void {
     const { context } = this;
     if (context.has(slot, layout.FLAG_CLOSING | layout.FLAG_GOODBYE)) return;
+    context.raise(slot, layout.FLAG_READABLE);
     this.input.receive(slot);
     if (context.shared.fd(slot) < 0) return;
     // One that is held is said goodbye when it is not; see `#advanceState`.

@@ -68,6 +68,21 @@ export class SharedArea {
     Atomics.store(this.#words, this.#shard(shard, layout.SHARD_STATE), state);
   }
 
+  /** Shard only: notes its epoll fd; -1 = none. */
+  noteEpoll(shard: number, fd: number): void {
+    Atomics.store(this.#words, this.#shard(shard, layout.SHARD_EPOLL), fd + 1);
+  }
+
+  /** Control only: the epoll fd that a dead shard has left behind, or -1. */
+  takeEpoll(shard: number): number {
+    return Atomics.exchange(this.#words, this.#shard(shard, layout.SHARD_EPOLL), 0) - 1;
+  }
+
+  /** Byte offset of 4 KiB that only the acceptor uses. */
+  get acceptorScratchAt(): number {
+    return this.#at + layout.SHARED_RINGS_BYTE_OFFSET;
+  }
+
   connectionCount(shard: number): number {
     return Atomics.load(this.#words, this.#shard(shard, layout.SHARD_CONNECTIONS));
   }
@@ -94,9 +109,10 @@ export class SharedArea {
     Atomics.store(words, this.#connection(slot, layout.CONNECTION_STATE), layout.CONNECTION_HANDED);
   }
 
-  /** Shard only: takes a handed row over. False: control was faster, because this shard was taken for dead. */
-  own(slot: number): boolean {
+  /** Shard only: takes a handed row over. False: control has closed it, when an earlier life of this shard ended. */
+  own(slot: number, shard: number): boolean {
     return (
+      this.shardOf(slot) === shard &&
       Atomics.compareExchange(
         this.#words,
         this.#connection(slot, layout.CONNECTION_STATE),
