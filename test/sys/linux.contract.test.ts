@@ -25,7 +25,7 @@ describeContract('linux', () => {
 
 function clientOver(socket: Socket): Client {
   let received = Buffer.alloc(0);
-  socket.on('data', (bytes) => (received = Buffer.concat([received, bytes as Buffer])));
+  socket.on('data', (bytes) => (received = Buffer.concat([received, bytes])));
   socket.on('error', () => undefined);
   return {
     write: (bytes) => socket.write(bytes),
