@@ -133,6 +133,28 @@ test('bytes that a fault held back are told of again, without new ones', () => {
   expect(sys.receive(fd, IN, 100)).toBe(100);
 });
 
+test.each(['shortRead', 'shortWrite'] as const)(
+  'a caller that stops at a transfer cut by %s, as epoll(7) allows, is told again',
+  (fault) => {
+    const { sys, peer, fd, epollFd } = connection();
+    peer.write(new Uint8Array(100));
+    expect([sys.epollWait(epollFd, 0), sys.epollWait(epollFd, 0)]).toEqual([1, 0]);
+    sys.faults[fault] = 1;
+    const moved = fault === 'shortRead' ? sys.receive(fd, IN, 100) : sys.send(fd, OUT, 100);
+    expect(moved).toBeGreaterThan(0);
+    expect(moved).toBeLessThan(100);
+    expect([sys.epollWait(epollFd, 0), sys.epollWait(epollFd, 0)]).toEqual([1, 0]);
+  },
+);
+
+test('a stream that was full when epoll looked is told of room, without a refused send', () => {
+  const { sys, peer, fd, epollFd } = connection({ socketBufferBytes: 30 });
+  expect(sys.send(fd, OUT, 30)).toBe(30);
+  expect(sys.epollWait(epollFd, 0)).toBe(0);
+  peer.read();
+  expect(sys.epollWait(epollFd, 0)).toBe(1);
+});
+
 test('an accept may find no descriptor left, or the connection gone', () => {
   const { sys, listenFd } = connection({ openFilesMax: 4 });
   const port = sys.localPort(listenFd);
