@@ -22,7 +22,7 @@ export function checkFilledRange(byteOffset: number, byteCount: number, arenaByt
   checkInteger('byteCount', byteCount, 1, arenaBytes);
 }
 
-/** As `checkRange`, and refuses a beginning that is no multiple of `alignBytes`. */
+/** As `checkRange`, and refuses a beginning that is no multiple of `alignBytes`, a power of two. */
 export function checkAlignedRange(
   byteOffset: number,
   byteCount: number,
@@ -30,7 +30,7 @@ export function checkAlignedRange(
   arenaBytes: number,
 ): void {
   checkRange(byteOffset, byteCount, arenaBytes);
-  if (byteOffset % alignBytes === 0) return;
+  if ((byteOffset & (alignBytes - 1)) === 0) return; // right above 2 GiB, too: low bits only
   assert.fail(`byte offset ${byteOffset} is not a multiple of ${alignBytes}`);
 }
 

@@ -1,11 +1,14 @@
-/** 64-bit words as pairs of u32, low word first, without a BigInt: no allocation per call. */
+/**
+ * 64-bit words as pairs of u32, low word first, without a BigInt: no allocation per call.
+ * Storing into a Uint32Array takes a number modulo 2^32; `%` on doubles costs a call of its own.
+ */
 const U32_RANGE = 0x1_0000_0000;
 const U16_RANGE = 0x1_0000;
 const NANOSECONDS_PER_SECOND = 1_000_000_000;
 
 /** Writes a safe integer of 0 or more as u64. */
 export function writeU64(words: Uint32Array, int32Index: number, value: number): void {
-  words[int32Index] = value % U32_RANGE;
+  words[int32Index] = value;
   words[int32Index + 1] = value / U32_RANGE;
 }
 
@@ -25,10 +28,11 @@ export function writeNanoseconds(
   nanoseconds: number,
 ): void {
   const secondsHigh = Math.floor(seconds / U16_RANGE);
-  const secondsLow = seconds % U16_RANGE;
+  const secondsLow = seconds - secondsHigh * U16_RANGE;
   const high = secondsHigh * NANOSECONDS_PER_SECOND; // counts units of 2^16 ns
   const low = secondsLow * NANOSECONDS_PER_SECOND + nanoseconds;
-  const lowSum = (high % U16_RANGE) * U16_RANGE + low;
-  words[int32Index] = lowSum % U32_RANGE;
-  words[int32Index + 1] = Math.floor(high / U16_RANGE) + Math.floor(lowSum / U32_RANGE);
+  const highTop = Math.floor(high / U16_RANGE);
+  const lowSum = (high - highTop * U16_RANGE) * U16_RANGE + low;
+  words[int32Index] = lowSum;
+  words[int32Index + 1] = highTop + Math.floor(lowSum / U32_RANGE);
 }
