@@ -5,7 +5,8 @@
  * the generator reaches against it is the ceiling of any figure that the generator can measure on this
  * machine. When the publisher closes, both connections are closed and the next pair is awaited.
  *
- * With --fault it walks MemoryStreamer frames and spoils one, to show that the generator notices.
+ * With --fault it walks the messages and spoils one, to show that the generator notices; it must then be
+ * given the generator's --wire, and for nats its --size and --subject.
  */
 #define _GNU_SOURCE
 #include "wire.h"
@@ -93,39 +94,54 @@ static void relay_bytes(struct relay *relay) {
 
 /* ---- with a fault ---- */
 
-/** Flips one bit: of the payload, or (where there is none, or as asked) of the header's timestamp. */
-static void flip(uint8_t *frame, bool in_header) {
-  bool has_payload = load_u32(frame + 12) > 0;
-  frame[has_payload && !in_header ? FRAME_HEADER_BYTES + load_u32(frame + 12) - 1 : 24] ^= 0x10;
+/** The bytes of the message at `at`; MemoryStreamer's frames say it, PUB and MSG are all alike here. */
+static size_t bytes_of_message(const struct session *session, const struct options *options,
+                               const uint8_t *at, size_t count) {
+  if (session->wire != &wire_ms) return session->wire->message_bytes(session, options->payload_bytes);
+  if (count < FRAME_HEADER_BYTES) return FRAME_HEADER_BYTES;
+  return session->wire->message_bytes(session, load_u32(at + 12));
 }
 
-static bool relay_frame(struct relay *relay, const struct options *options, uint8_t *frame, size_t bytes,
-                        uint64_t number) {
-  static uint8_t held[FRAME_HEADER_BYTES + PAYLOAD_BYTES_MAX];
+/** Flips one bit: of the payload's last byte, or of a frame's timestamp. */
+static void flip(const struct session *session, const struct options *options, uint8_t *message) {
+  bool ms = session->wire == &wire_ms;
+  size_t payload_bytes = ms ? load_u32(message + 12) : options->payload_bytes;
+  size_t payload_byte_offset = session->wire->payload_byte_offset(session, payload_bytes);
+  bool in_header = ms && (payload_bytes == 0 || options->fault == FAULT_FLIP_HEADER);
+  message[in_header ? 24 : payload_byte_offset + payload_bytes - 1] ^= 0x10;
+}
+
+static bool relay_message(struct relay *relay, const struct options *options, uint8_t *message,
+                          size_t bytes, bool spoil) {
+  static uint8_t held[2 * PAYLOAD_BYTES_MAX];
   static size_t held_bytes;
-  if (options->fault == FAULT_SWAP && number == options->fault_message) {
-    memcpy(held, frame, bytes);
+  if (spoil && options->fault == FAULT_DROP) return true;
+  if (spoil && options->fault == FAULT_SWAP) {
+    memcpy(held, message, bytes);
     held_bytes = bytes;
     return true;
   }
-  if (options->fault == FAULT_DROP && number == options->fault_message) return true;
-  bool flips = options->fault == FAULT_FLIP || options->fault == FAULT_FLIP_HEADER;
-  if (flips && number == options->fault_message) flip(frame, options->fault == FAULT_FLIP_HEADER);
-  if (!pass_on(relay, frame, bytes)) return false;
+  if (!pass_on(relay, message, bytes)) return false;
   if (held_bytes == 0) return true;
   bytes = held_bytes;
   held_bytes = 0;
   return pass_on(relay, held, bytes);
 }
 
-static void relay_frames(struct relay *relay, const struct options *options) {
+static void relay_messages(struct relay *relay, const struct options *options) {
+  struct session session = {.relayed = true, .subject = options->subject, .wire = &wire_ms};
+  if (strcmp(options->wire, "nats") == 0) session.wire = &wire_nats;
   uint64_t number = 0;
   while (take_in(relay) > 0) {
     size_t at = 0;
-    while (relay->filled - at >= FRAME_HEADER_BYTES) {
-      size_t bytes = (FRAME_HEADER_BYTES + (size_t)load_u32(relay->buffer + at + 12) + 7) & ~(size_t)7;
+    while (at < relay->filled) {
+      uint8_t *message = relay->buffer + at;
+      size_t bytes = bytes_of_message(&session, options, message, relay->filled - at);
       if (relay->filled - at < bytes) break;
-      if (!relay_frame(relay, options, relay->buffer + at, bytes, ++number)) return;
+      bool spoil = ++number == options->fault_message;
+      bool flips = options->fault == FAULT_FLIP || options->fault == FAULT_FLIP_HEADER;
+      if (spoil && flips) flip(&session, options, message);
+      if (!relay_message(relay, options, message, bytes, spoil)) return;
       at += bytes;
     }
     relay->filled -= at;
@@ -148,7 +164,7 @@ int run_relay(const struct options *options) {
     if (options->fault == FAULT_NONE) {
       relay_bytes(&relay);
     } else {
-      relay_frames(&relay, options);
+      relay_messages(&relay, options);
     }
     close(relay.publisher);
     close(relay.subscriber);
