@@ -282,11 +282,17 @@ static size_t ms_greeting(const struct session *session, uint8_t *at) {
 }
 
 static bool ms_greeted(const uint8_t *bytes, size_t count) {
-  if (count < FRAME_HEADER_BYTES) return false;
-  if (!header_is_whole(bytes)) die("the answer to the greeting is not a frame");
-  int type = bytes[3];
-  if (type != TYPE_PONG && type != TYPE_WELCOME) die("the greeting was answered by a frame of type %d", type);
-  return count >= frame_bytes(load_u32(bytes + 12));
+  while (count >= FRAME_HEADER_BYTES) {
+    if (!header_is_whole(bytes)) die("the answer to the greeting is not a frame");
+    int type = bytes[3];
+    size_t whole = frame_bytes(load_u32(bytes + 12));
+    if (whole > count) return false;
+    if (type == TYPE_PONG || type == TYPE_WELCOME) return true;
+    if (type == TYPE_ERROR) die("the greeting was answered by error %u", load_u32(bytes + 4) >> 16);
+    bytes += whole;
+    count -= whole;
+  }
+  return false;
 }
 
 static size_t ms_reply(const uint8_t *bytes, size_t count, uint8_t *at) {

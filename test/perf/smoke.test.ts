@@ -6,6 +6,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
+import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 
@@ -57,9 +58,9 @@ async function throughputThrough(wire: string, ...relayArgs: string[]): Promise<
 const clean = { gaps: 0, reordered: 0, misplaced: 0, corrupt: 0, strays: 0, error: '' };
 
 beforeAll(async () => {
-  const module = (await import('../../perf/lib/loadgen.mjs' as string)) as {
-    compileLoadgen(): string;
-  };
+  // Plain JavaScript without types, hence a name that the compiler does not follow.
+  const path = pathToFileURL(join(root, 'perf', 'lib', 'loadgen.mjs')).href;
+  const module = (await import(path)) as { compileLoadgen(): string };
   expect(module.compileLoadgen()).toBe(loadgen);
 }, 60_000);
 
