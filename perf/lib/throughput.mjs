@@ -4,7 +4,8 @@
 // always offered more than it takes, for each payload size; every message is walked and numbered.
 //
 // Void when: not every message came, whole and in order; or the figure is above 80 % of what the
-// same generator does against the bare relay at that size (then it measures the generator).
+// same generator does against the bare relay at that size (then it measures the generator); or neither
+// side used 70 % of a CPU (then something else had the machine).
 import { planCpus } from './machine.mjs';
 import { count, median, percent, printTable, ratio, spread } from './report.mjs';
 import { absence, faultsOf, inRounds, ownFailure } from './runs.mjs';
@@ -12,6 +13,8 @@ import { peers } from './peers.mjs';
 import { runLoadgen } from './loadgen.mjs';
 
 const CEILING_PART_MAX = 0.8;
+/** Where neither side used this much of a CPU, something else had the machine. */
+const BUSIEST_SIDE_MIN = 0.7;
 
 function summarise(name, payloadBytes, result, byName) {
   const runs = result.runs;
@@ -25,6 +28,10 @@ function summarise(name, payloadBytes, result, byName) {
   if (ceilingPart > CEILING_PART_MAX) {
     voidBecause.push(`${percent(ceilingPart)} of the generator's own ceiling`);
   }
+  const medianOf = (pick) => (runs.length ? median(runs.map(pick)) : NaN);
+  const peerCpu = medianOf((run) => run.peerCpuSeconds / run.wallSeconds);
+  const generatorCpu = medianOf((run) => run.generatorCpuSeconds / run.seconds);
+  if (Math.max(peerCpu, generatorCpu) < BUSIEST_SIDE_MIN) voidBecause.push('neither side was busy');
   return {
     peer: name,
     payloadBytes,
@@ -34,10 +41,8 @@ function summarise(name, payloadBytes, result, byName) {
     sent: runs.reduce((sum, run) => sum + run.expected, 0),
     delivered: runs.reduce((sum, run) => sum + run.delivered, 0),
     ceilingPart,
-    peerCpu: runs.length ? median(runs.map((run) => run.peerCpuSeconds / run.wallSeconds)) : NaN,
-    generatorCpu: runs.length
-      ? median(runs.map((run) => run.generatorCpuSeconds / run.seconds))
-      : NaN,
+    peerCpu,
+    generatorCpu,
     voidBecause,
     missing: result.missing,
     failed: result.failed,

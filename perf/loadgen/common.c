@@ -85,6 +85,11 @@ int connect_blocking(int port) {
   return fd;
 }
 
+void limit_send_buffer(int fd, size_t bytes) {
+  int limit = (int)bytes;
+  if (limit > 0) setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &limit, sizeof limit);
+}
+
 int connect_begin(int port, long ordinal) {
   int fd = new_socket(SOCK_NONBLOCK);
   int on = 1;

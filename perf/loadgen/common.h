@@ -23,6 +23,7 @@ struct options {
   size_t payload_bytes;
   double seconds;
   double warmup_seconds;
+  size_t send_buffer_bytes; /* of a publisher's socket; 0: what the kernel chooses */
   int publishers;
   int subscribers;
   long connections;
@@ -51,6 +52,7 @@ void *allocate(size_t bytes);
 
 /** A blocking loopback connection with TCP_NODELAY; its reads and writes time out after 5 s. */
 int connect_blocking(int port);
+void limit_send_buffer(int fd, size_t bytes);
 /**
  * Begins a non-blocking connection. Connection `ordinal` comes from 127.0.0.(2 + ordinal / 20000),
  * because one source address has only some 28,000 ports for one destination.

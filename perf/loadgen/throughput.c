@@ -81,6 +81,7 @@ static void connect_all(struct run *run) {
   for (int i = 0; i < options->publishers; i++) {
     struct publisher *publisher = &run->publishers[i];
     publisher->fd = connect_blocking(options->port);
+    limit_send_buffer(publisher->fd, options->send_buffer_bytes);
     if (!run->session.relayed) wire->open(&run->session, publisher->fd);
     set_nonblocking(publisher->fd);
     publisher->control = new_receiver(&run->session, publisher->fd, RECEIVE_BYTES_MAX);
@@ -254,9 +255,9 @@ static void report(const struct run *run, struct mark from, struct mark to, doub
   double seconds = (double)(to.at_ns - from.at_ns) / NS_PER_SECOND;
   double per_second = seconds > 0 ? (double)(to.delivered - from.delivered) / seconds : 0;
   printf("{\"mode\":\"throughput\",\"protocol\":\"%s\",\"wire\":\"%s\",\"payloadBytes\":%zu,"
-         "\"publishers\":%d,\"subscribers\":%d,",
+         "\"publishers\":%d,\"subscribers\":%d,\"sendBufferBytes\":%zu,",
          options->protocol, run->session.wire->name, options->payload_bytes, options->publishers,
-         options->subscribers);
+         options->subscribers, options->send_buffer_bytes);
   printf("\"sent\":%llu,\"expected\":%llu,\"delivered\":%llu,\"gaps\":%llu,\"reordered\":%llu,"
          "\"misplaced\":%llu,\"corrupt\":%llu,\"strays\":%llu,\"announcedLost\":%llu,",
          (unsigned long long)total_sent(run),
