@@ -1,6 +1,7 @@
 /** From the command line to a command, and from its outcome to the exit code. */
 import { nearest } from '../config/nearest.js';
 import { MemoryStreamerError } from '../errors.js';
+import { VERSION } from '../version.js';
 import { errorText, EXIT_DONE, exitCodeOf } from './exit-codes.js';
 
 type Command = (argv: readonly string[]) => Promise<number>;
