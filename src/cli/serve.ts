@@ -17,7 +17,7 @@ import { createLogger, type Logger } from '../log.js';
 import { errorText, EXIT_DONE, EXIT_FAULT } from './exit-codes.js';
 
 /** What `stop()` may take beyond `shutdown.grace` before it is no longer waited for. */
-const STOP_OVERTIME_MS = 5_000;
+const STOP_OVERTIME_MS = 2_000;
 
 const BROKER_MODULE = new URL('../control/broker.js', import.meta.url).href;
 
