@@ -23,19 +23,20 @@ test('lines below the level are not written', () => {
   expect(logging(`createLogger('silent').fatal('no')`).stderr).toBe('');
 });
 
-test('no line before an exit is lost', () => {
+test('no line before an end is lost, however sudden', () => {
   const { stderr } = logging(
     `const log = createLogger('info'); for (let n = 0; n < 5000; n++) log.info('x'.repeat(100));
-     log.fatal('last'); process.exit(1);`,
+     log.error('last'); process.kill(process.pid, 'SIGKILL');`,
   );
   const lines = stderr.trimEnd().split('\n');
   expect(lines).toHaveLength(5001);
   expect(lines.at(-1)).toContain('"msg":"last"');
 });
 
-test('on a terminal lines are readable, and whole before an exit as well', () => {
+test('on a terminal lines are readable, and not lost either', () => {
   const { stderr } = logging(
-    `process.stderr.isTTY = true; createLogger('info').error('hello'); process.exit(1);`,
+    `process.stderr.isTTY = true; createLogger('info').error('hello');
+     process.kill(process.pid, 'SIGKILL');`,
   );
   expect(stderr).toContain('hello');
   expect(stderr).toContain('ERROR');
