@@ -327,7 +327,7 @@ export class Input {
       return false;
     }
     const stashAt = kernel.rowAt(pool, row) >>> 0;
-    context.bytes.copyWithin(stashAt, at, at + bytes);
+    kernel.copyBytes(stashAt, at, bytes);
     this.#release(slot, source);
     context.set(slot, layout.CONNECTION_INPUT, stashAt);
     context.set(slot, layout.CONNECTION_INPUT_BYTES, bytes);
@@ -342,7 +342,7 @@ export class Input {
     const stashAt = context.get(slot, layout.CONNECTION_INPUT);
     if (stashAt === 0) return 0;
     const bytes = context.get(slot, layout.CONNECTION_INPUT_BYTES);
-    context.bytes.copyWithin(this.#blockAt, stashAt, stashAt + bytes);
+    context.kernel.copyBytes(this.#blockAt, stashAt, bytes);
     this.dropInput(slot);
     return bytes;
   }
