@@ -1,11 +1,35 @@
-// The frame kernel by itself: what the client library needs, on a private memory.
-import { PAYLOAD_LENGTH_BYTE_OFFSET } from '../layout';
-import { checkFrame, encodeFrame } from './frame';
+// The frame kernel by itself: what the client library needs, on a private memory. Offsets are byte
+// offsets into that memory, 8-aligned where a frame begins; u64 values come as two u32 words (low,
+// high), because an i64 parameter is a BigInt in JavaScript and is made anew for each call.
+import { TYPE_BYTE_OFFSET } from '../layout';
+import { CODE_UNKNOWN_TYPE } from '../codes';
+import { NEED_MORE_BYTES, checkFrame, checkHeader, encodeFrame, payloadIsWhole } from './frame';
 import { xxh64 } from './xxh64';
 
-/** XXH64 of `byteCount` bytes at `at` (a BigInt in JavaScript). */
-export function xxh64Of(at: usize, byteCount: u32): u64 {
-  return xxh64(at, byteCount);
+/** Types from this on are unknown to this version; those below have a bit in the masks of `scan`. */
+const TYPES_MAX: u32 = 64;
+
+/** In the table of `scan`: the payload of this frame does not fit its check. Offsets are 8-aligned. */
+const DAMAGED: u32 = 1;
+
+let stopped: i32 = 0;
+let scanned: u32 = 0;
+let hashHigh: u32 = 0;
+
+// @ts-ignore: decorator
+@inline function joined(low: u32, high: u32): u64 {
+  return ((<u64>high) << 32) | (<u64>low);
+}
+
+/** XXH64 of `byteCount` bytes at `at`: answers the low word; `xxh64High()` has the other one. */
+export function xxh64Low(at: usize, byteCount: u32): u32 {
+  const hash = xxh64(at, byteCount);
+  hashHigh = <u32>(hash >> 32);
+  return <u32>hash;
+}
+
+export function xxh64High(): u32 {
+  return hashHigh;
 }
 
 /** See `checkFrame`: bytes of the whole frame, 0 for "more bytes needed", or a negated error code. */
@@ -13,64 +37,78 @@ export function check(frame: usize, byteCount: u32): i32 {
   return checkFrame(frame, byteCount);
 }
 
-/** Sequence and timestamp come as two words each, so that no BigInt is made per frame. */
+/** Makes a frame of the payload at `frame + 40`; answers the bytes that it takes. */
 export function encode(
   frame: usize,
-  typeFlagsCode: u64,
+  type: u32,
+  flags: u32,
+  code: u32,
   stream: u32,
   payloadBytes: u32,
-  sequence: u64,
-  timestamp: u64,
+  sequenceLow: u32,
+  sequenceHigh: u32,
+  timestampLow: u32,
+  timestampHigh: u32,
 ): u32 {
   return encodeFrame(
     frame,
-    <u32>(typeFlagsCode & 0xff),
-    <u32>((typeFlagsCode >> 8) & 0xffff),
-    <u32>((typeFlagsCode >> 24) & 0xffff),
+    type,
+    flags,
+    code,
     stream,
     payloadBytes,
-    sequence,
-    timestamp,
+    joined(sequenceLow, sequenceHigh),
+    joined(timestampLow, timestampHigh),
   );
 }
 
 /**
- * Checks whole frames one after another from `at`, at most `framesMax`, and writes one u32 for each
- * into `table`: its byte offset. Answers how many were good; \`scanStopped()\` says why it ended and
- * \`scanBytes()\` how many bytes they take.
+ * Judges whole frames one after another from `at`, at most `framesMax`, and writes one u32 for each
+ * into `table`: its byte offset, with bit 0 set where the payload is damaged (not fatal). Bit t of the
+ * two masks says that type t may come. Answers how many frames the table holds; `scanStopped()` says
+ * why it ended and `scanBytes()` how many bytes those frames take.
  */
-export function scan(at: usize, byteCount: u32, table: usize, framesMax: u32): u32 {
+export function scan(
+  at: usize,
+  byteCount: u32,
+  table: usize,
+  framesMax: u32,
+  typesLow: u32,
+  typesHigh: u32,
+): u32 {
+  const types = joined(typesLow, typesHigh);
   let used: u32 = 0;
   let frames: u32 = 0;
-  stopped = 0;
+  let why: i32 = NEED_MORE_BYTES;
   while (frames < framesMax) {
-    const bytes = checkFrame(at + used, byteCount - used);
-    if (bytes <= 0) {
-      stopped = bytes;
+    const frame = at + used;
+    const left = byteCount - used;
+    const whole = checkHeader(frame, left);
+    if (whole <= 0) {
+      why = whole;
       break;
     }
-    store<u32>(table + ((<usize>frames) << 2), at + used);
-    used += <u32>bytes;
+    const type = <u32>load<u8>(frame, TYPE_BYTE_OFFSET);
+    if (type >= TYPES_MAX || ((types >> (<u64>type)) & 1) == 0) {
+      why = -CODE_UNKNOWN_TYPE;
+      break;
+    }
+    if (<u32>whole > left) break;
+    store<u32>(table + ((<usize>frames) << 2), (<u32>frame) | (payloadIsWhole(frame) ? 0 : DAMAGED));
+    used += <u32>whole;
     frames++;
   }
+  stopped = why;
   scanned = used;
   return frames;
 }
-
-let stopped: i32 = 0;
-let scanned: u32 = 0;
 
 /** Why the last scan ended: 0 = no more whole frames (or `framesMax`), else a negated error code. */
 export function scanStopped(): i32 {
   return stopped;
 }
 
-/** The bytes of the frames that the last scan found good. */
+/** The bytes of the frames that the last scan put in the table. */
 export function scanBytes(): u32 {
   return scanned;
-}
-
-/** The payload length field of the frame at `frame`. */
-export function payloadBytesOf(frame: usize): u32 {
-  return load<u32>(frame, PAYLOAD_LENGTH_BYTE_OFFSET);
 }

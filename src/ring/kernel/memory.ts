@@ -160,6 +160,11 @@ export const CLASS_MEDIUM: u32 = 1;
 export const CLASS_LARGE: u32 = 2;
 
 // @ts-ignore: decorator
+@inline export function classOf(segment: u32): u32 {
+  return segment >= largeFirst ? CLASS_LARGE : segment >= mediumFirst ? CLASS_MEDIUM : CLASS_SMALL;
+}
+
+// @ts-ignore: decorator
 @inline export function classBytes(sizeClass: u32): u32 {
   return sizeClass == CLASS_LARGE ? largeBytes : sizeClass == CLASS_MEDIUM ? mediumBytes : smallBytes;
 }

@@ -1,0 +1,102 @@
+// Topology:  N sockets of the generator --> peer; each said one greeting, got its answer, and is silent.
+//
+// Measures what an idle connection costs the peer: its resident memory with N connections held, less
+// what it was before, over N. VmRSS and smaps_rollup are the peer's own; socket buffers and slab are the
+// whole machine's, hold both ends of every connection, and are told apart for that reason.
+//
+// Void when a connection was lost while it was held.
+import { setTimeout as delay } from 'node:timers/promises';
+import { memoryOf, openFilesMax, planCpus } from './machine.mjs';
+import { holdConnections } from './loadgen.mjs';
+import { count, median, printTable } from './report.mjs';
+import { absence, inRounds, ownFailure } from './runs.mjs';
+
+const SETTLE_STEP_MS = 100;
+const SETTLE_STEPS_ALIKE = 5;
+const SETTLE_STEPS_MAX = 30;
+/** What a process needs open besides its connections. */
+const OTHER_FILES = 100;
+
+/** Reads until resident memory stands still, for at most 3 s. */
+async function settledMemory(pid) {
+  let last = memoryOf(pid);
+  for (let steps = 0, alike = 0; steps < SETTLE_STEPS_MAX && alike < SETTLE_STEPS_ALIKE; steps++) {
+    await delay(SETTLE_STEP_MS);
+    const now = memoryOf(pid);
+    alike = now.rssBytes === last.rssBytes ? alike + 1 : 0;
+    last = now;
+  }
+  return last;
+}
+
+async function holdOnce(peer, definition, cpus, options) {
+  const before = await settledMemory(peer.pid);
+  const held = await holdConnections({
+    port: peer.port,
+    protocol: definition.protocol,
+    cpu: cpus.generator,
+    connections: options.connections,
+    hello: options.hello,
+  });
+  const during = await settledMemory(peer.pid);
+  const end = await held.release();
+  const after = await settledMemory(peer.pid);
+  const per = (field) => (during[field] - before[field]) / options.connections;
+  return {
+    ...held.up,
+    ...end,
+    before,
+    during,
+    after,
+    rssPerConnection: per('rssBytes'),
+    rollupRssPerConnection: per('rollupRssBytes'),
+    anonymousPerConnection: per('rollupAnonymousBytes'),
+    socketBufferPerConnection: per('machineSocketBufferBytes'),
+    slabPerConnection: per('machineSlabBytes'),
+  };
+}
+
+const MIB = 1024 * 1024;
+
+export async function idle(options) {
+  if (options.connections + OTHER_FILES > openFilesMax()) {
+    throw new Error(
+      `${options.connections} connections need more open files than the limit of ${openFilesMax()} ` +
+        '(ulimit -n): raise it, or lower --connections',
+    );
+  }
+  const cpus = planCpus();
+  const names = [...options.peers.filter((name) => !name.startsWith('relay')), 'answer'];
+  const results = await inRounds(
+    names,
+    options.idleRounds,
+    { cpus: cpus.peer },
+    (peer, definition) => holdOnce(peer, definition, cpus, options),
+  );
+  const figures = names.map((name) => {
+    const result = results[name];
+    const lost = result.runs.reduce((sum, run) => sum + run.lost, 0);
+    return { peer: name, ...result, lost, ownFailure: ownFailure(name, result, lost > 0) };
+  });
+  printTable(
+    `idle connections, ${count(options.connections)} held; bytes per connection, medians`,
+    ['peer', 'RSS before', 'RSS held', 'RSS', 'smaps', 'anon.', 'sockets*', 'slab*', ''],
+    figures.map(({ peer, runs, lost, ...result }) => {
+      if (!runs.length) return [peer, ...Array(7).fill('-'), absence(result)];
+      const of = (pick, digits = 0) => count(median(runs.map(pick)), digits);
+      return [
+        peer,
+        `${of((run) => run.before.rssBytes / MIB, 1)} MiB`,
+        `${of((run) => run.during.rssBytes / MIB, 1)} MiB`,
+        of((run) => run.rssPerConnection),
+        of((run) => run.rollupRssPerConnection),
+        of((run) => run.anonymousPerConnection),
+        of((run) => run.socketBufferPerConnection),
+        of((run) => run.slabPerConnection),
+        lost ? `VOID: ${lost} connections were lost` : '',
+      ];
+    }),
+  );
+  console.log("* the kernel's, of the whole machine and both ends of each connection");
+  return { cpus, connections: options.connections, figures };
+}

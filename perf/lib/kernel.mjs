@@ -1,0 +1,36 @@
+// The one place here that knows what the kernel's exports look like to JavaScript.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { projectRoot } from './paths.mjs';
+
+const KERNEL_PATH = join(projectRoot, 'dist', 'shards', 'kernel.wasm');
+const TYPE_DATA = 0x20;
+const PAGES_MAX = 65536;
+/** Parameters of `encode` where u64 values come as two words each, and where they come as BigInts. */
+const ENCODE_PARAMETERS_WORDS = 10;
+const ENCODE_PARAMETERS_BIGINT = 6;
+
+function encoderOf(encode) {
+  if (encode.length === ENCODE_PARAMETERS_WORDS) {
+    return (frame, payloadBytes) => encode(frame, TYPE_DATA, 0, 0, 1, payloadBytes, 1, 0, 1, 0);
+  }
+  if (encode.length === ENCODE_PARAMETERS_BIGINT) {
+    return (frame, payloadBytes) => encode(frame, BigInt(TYPE_DATA), 1, payloadBytes, 1n, 1n);
+  }
+  throw new Error(
+    `the kernel's encode() takes ${encode.length} parameters: teach perf/lib/kernel.mjs`,
+  );
+}
+
+/**
+ * The broker's kernel over a shared memory of its own of `bytes`. `check(frame, bytes)` answers the bytes
+ * of a good frame; `encode(frame, payloadBytes)` makes a DATA frame around the payload at `frame + 40`.
+ */
+export function loadKernel(bytes) {
+  const pages = Math.ceil(bytes / 65536) + 1;
+  const memory = new WebAssembly.Memory({ initial: pages, maximum: PAGES_MAX, shared: true });
+  const module = new WebAssembly.Module(readFileSync(KERNEL_PATH));
+  const { exports } = new WebAssembly.Instance(module, { env: { memory } });
+  const { check } = exports;
+  return { memory, check, encode: encoderOf(exports.encode) };
+}

@@ -1,0 +1,43 @@
+/*
+ * The load generator. Topology of every mode: one process, one thread, raw sockets on loopback; the
+ * peer runs on another CPU. Each mode's file says what it measures and when its figure is void.
+ *
+ *   loadgen throughput | latency | idle | connect      against a broker, nats-server or a relay
+ *   loadgen relay | answer                             bare peers: the ceiling of the generator
+ *   loadgen xxh64 --size N                             the hash of the protocol's test message
+ */
+#include "common.h"
+#include "xxh64.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+int run_xxh64(const struct options *options) {
+  uint8_t *message = allocate(options->payload_bytes + 1);
+  for (size_t i = 0; i < options->payload_bytes; i++) message[i] = (uint8_t)(31 * i + 7);
+  printf("{\"hash\":\"%016" PRIx64 "\"}\n", xxh64(message, options->payload_bytes));
+  return 0;
+}
+
+int main(int argc, char **argv) {
+  static const struct {
+    const char *name;
+    int (*run)(const struct options *);
+  } modes[] = {{"throughput", run_throughput}, {"latency", run_latency}, {"idle", run_idle},
+               {"connect", run_connect},       {"relay", run_relay},     {"answer", run_answer},
+               {"xxh64", run_xxh64}};
+  /* A peer must not outlive the script that started it, however that ended. */
+  prctl(PR_SET_PDEATHSIG, SIGTERM);
+  signal(SIGPIPE, SIG_IGN);
+  if (argc < 2) die("usage: loadgen throughput|latency|idle|connect|relay|answer|xxh64 [--option value]…");
+  struct options options;
+  read_options(&options, argc, argv);
+  pin_to_cpu(options.cpu);
+  for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+    if (strcmp(modes[i].name, options.mode) == 0) return modes[i].run(&options);
+  }
+  die("unknown mode \"%s\"", options.mode);
+}

@@ -1,0 +1,93 @@
+#include "wire.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+struct session new_session(const struct options *options) {
+  struct session session = {.subject = options->subject, .hello = options->hello, .sequence_next = 1};
+  session.relayed = strcmp(options->protocol, "relay") == 0;
+  const char *name = session.relayed ? options->wire : options->protocol;
+  if (strcmp(name, "ms") == 0) session.wire = &wire_ms;
+  if (strcmp(name, "nats") == 0) session.wire = &wire_nats;
+  if (!session.wire) die("unknown protocol \"%s\"", name);
+  if (strlen(options->subject) > 255) die("a subject has at most 255 bytes");
+  return session;
+}
+
+void fill_payload(uint8_t *at, size_t payload_bytes, uint32_t index) {
+  uint32_t state = index * 2654435761u + 1;
+  for (size_t i = 0; i < payload_bytes; i++) {
+    state = state * 1664525u + 1013904223u;
+    at[i] = (uint8_t)(state >> 24);
+  }
+  if (payload_bytes >= INDEX_BYTES) memcpy(at, &index, INDEX_BYTES);
+}
+
+struct receiver *new_receiver(const struct session *session, int fd, size_t capacity) {
+  struct receiver *receiver = allocate(sizeof *receiver);
+  receiver->wire = session->wire;
+  receiver->fd = fd;
+  receiver->buffer = allocate(capacity);
+  receiver->capacity = capacity;
+  receiver->sequence_last = UINT64_MAX;
+  receiver->index_last = UINT32_MAX;
+  receiver->check_mask = CHECK_ONE_IN - 1;
+  return receiver;
+}
+
+long receive_some(struct receiver *receiver) {
+  size_t room = receiver->capacity - receiver->filled;
+  ssize_t received = recv(receiver->fd, receiver->buffer + receiver->filled, room, MSG_DONTWAIT);
+  if (received < 0 && (errno == EAGAIN || errno == EINTR)) return 0;
+  if (received <= 0) {
+    set_error(receiver, "the peer closed the connection (%s)", received ? strerror(errno) : "end of stream");
+    return -1;
+  }
+  receiver->filled += (size_t)received;
+  long used = receiver->wire->consume(receiver, receiver->buffer, receiver->filled);
+  if (used < 0) return -1;
+  receiver->filled -= (size_t)used;
+  memmove(receiver->buffer, receiver->buffer + used, receiver->filled);
+  return received;
+}
+
+void flush_outbox(struct receiver *receiver, int fd) {
+  if (receiver->outbox_bytes == 0) return;
+  ssize_t sent = send(fd, receiver->outbox, receiver->outbox_bytes, MSG_NOSIGNAL | MSG_DONTWAIT);
+  if (sent <= 0) return;
+  receiver->outbox_bytes -= (size_t)sent;
+  memmove(receiver->outbox, receiver->outbox + sent, receiver->outbox_bytes);
+}
+
+uint64_t count_disorder(struct receiver *receiver, uint64_t sequence) {
+  uint64_t ahead = sequence - receiver->sequence;
+  bool cyclic = receiver->sequence_last != UINT64_MAX;
+  if (cyclic && sequence < receiver->sequence) ahead += receiver->sequence_last;
+  bool passed = cyclic ? ahead > receiver->sequence_last / 2 : sequence < receiver->sequence;
+  if (passed) {
+    receiver->reordered++;
+    return receiver->sequence;
+  }
+  receiver->gaps += ahead;
+  return sequence == receiver->sequence_last ? 1 : sequence + 1;
+}
+
+void count_misplaced(struct receiver *receiver, uint32_t index) {
+  receiver->misplaced++;
+  receiver->index = index >= receiver->index_last ? 0 : index + 1;
+}
+
+void set_error(struct receiver *receiver, const char *format, ...) {
+  if (receiver->error[0]) return;
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(receiver->error, sizeof receiver->error, format, arguments);
+  va_end(arguments);
+  /* It is printed as JSON text. */
+  for (char *at = receiver->error; *at; at++) {
+    if (*at == '"' || *at == '\\' || (unsigned char)*at < 0x20) *at = '\'';
+  }
+}

@@ -1,0 +1,238 @@
+/**
+ * Accepting: connections in batches, each placed on a shard and handed over.
+ *
+ * Invariant: every fd that `accept` gave is, at the end of a turn, handed to a shard or closed, but for the
+ * few that linger after a refusal.
+ */
+import { Buffer } from 'node:buffer';
+import { CODE_SERVER_FULL, TYPE_ERROR } from '../frame/codes.js';
+import { FRAME_HEADER_BYTES } from '../frame/layout.js';
+import { THREAD_BYTES, THREAD_SLEEPING } from '../ring/layout.js';
+import type { BrokerKernel } from '../shards/kernel.js';
+import { SHARD_LIVE } from '../shards/layout.js';
+import type { SharedArea } from '../shards/shared.js';
+import { EAGAIN, ECONNABORTED, EMFILE, ENFILE, type Sys } from '../sys/sys.js';
+
+const ACCEPTS_PER_TURN = 128;
+const WAIT_MS = 100;
+const WAIT_MS_LINGERING = 20;
+/** A refused connection is held so long, so that the ERROR is not swallowed by a reset. */
+const LINGER_MS = 1000;
+/** More refusals than this at once are closed without lingering. */
+const LINGERING_MAX = 64;
+const DISCARD_BYTES = 65536;
+const LISTENER_TAG = 1;
+const WAKE_TAG = 0;
+
+export interface AcceptorOptions {
+  readonly sys: Sys;
+  readonly memory: WebAssembly.Memory;
+  /** For the frame of a refusal. */
+  readonly kernel: Pick<BrokerKernel, 'encode'>;
+  readonly shared: SharedArea;
+  /** Byte offset of the table of threads, whose `sleeping` words say who needs a signal. */
+  readonly threadsAt: number;
+  /** Shards are threads 1 … this. */
+  readonly shards: number;
+  /** By thread: shards of the same NUMA node have the same value. */
+  readonly nodeOfShard: readonly number[];
+  /** By CPU. */
+  readonly nodeOfCpu: readonly number[];
+  readonly connectionsMax: number;
+  readonly listenFd: number;
+  /** By thread. */
+  readonly eventfds: readonly number[];
+  /** The acceptor's own: written to end it. */
+  readonly wakeFd: number;
+  readonly nowMs: () => number;
+  readonly log: (level: 'warn' | 'error', message: string, fields: Record<string, unknown>) => void;
+}
+
+export class Acceptor {
+  readonly #options: AcceptorOptions;
+  readonly #sys: Sys;
+  readonly #shared: SharedArea;
+  readonly #words: Int32Array;
+  readonly #epollFd: number;
+  readonly #refusal: { readonly at: number; readonly bytes: number };
+  readonly #lingering = new Map<number, number>();
+  /** Given up for an instant when no fd is left, so that the connection can be taken and closed. */
+  #spareFd: number;
+  #hint = 1;
+  #nextShard = 1;
+  #toSignal = new Set<number>();
+  #complainedMs = -Infinity;
+  #refusedCount = 0;
+
+  constructor(options: AcceptorOptions) {
+    this.#options = options;
+    this.#sys = options.sys;
+    this.#shared = options.shared;
+    this.#words = new Int32Array(options.memory.buffer);
+    this.#refusal = this.#writeRefusal();
+    this.#spareFd = this.#sys.eventfd();
+    this.#epollFd = this.#sys.epollCreate();
+    const status = [
+      this.#epollFd,
+      this.#sys.epollAddReadable(this.#epollFd, options.listenFd, LISTENER_TAG, 0),
+      this.#sys.epollAddReadable(this.#epollFd, options.wakeFd, WAKE_TAG, 0),
+    ].find((answer) => answer < 0);
+    if (status !== undefined) throw new Error(`the acceptor's epoll: errno ${-status}`);
+  }
+
+  /** One turn. */
+  turn(): void {
+    const waitMs = this.#lingering.size > 0 ? WAIT_MS_LINGERING : WAIT_MS;
+    const events = this.#sys.epollWait(this.#epollFd, waitMs);
+    for (let i = 0; i < events; i++) {
+      if (this.#sys.eventSlot(i) === LISTENER_TAG) this.#acceptBatch();
+    }
+    if (this.#lingering.size > 0) this.#expire();
+  }
+
+  /** Closes everything that is the acceptor's: the listening socket first. */
+  close(): void {
+    this.#sys.close(this.#options.listenFd);
+    for (const fd of this.#lingering.keys()) this.#sys.close(fd);
+    this.#lingering.clear();
+    if (this.#spareFd >= 0) this.#sys.close(this.#spareFd);
+    this.#sys.close(this.#epollFd);
+  }
+
+  #acceptBatch(): void {
+    for (let i = 0; i < ACCEPTS_PER_TURN; i++) {
+      const fd = this.#sys.accept(this.#options.listenFd);
+      if (fd === -EAGAIN) break;
+      if (fd === -ECONNABORTED) continue;
+      if (fd < 0) {
+        this.#acceptFailed(-fd);
+        break;
+      }
+      this.#place(fd);
+    }
+    for (const shard of this.#toSignal) this.#signal(shard);
+    this.#toSignal.clear();
+  }
+
+  /** No fd is left: the one that waits is taken with the spare one and closed, or it would wait for ever. */
+  #acceptFailed(errno: number): void {
+    this.#complain('connection not accepted', { errno });
+    if (errno !== EMFILE && errno !== ENFILE) return;
+    if (this.#spareFd >= 0) this.#sys.close(this.#spareFd);
+    const fd = this.#sys.accept(this.#options.listenFd);
+    if (fd >= 0) this.#sys.close(fd);
+    this.#spareFd = this.#sys.eventfd();
+  }
+
+  /** At most a line a second, however many there are. */
+  #complain(message: string, fields: Record<string, unknown>): void {
+    this.#refusedCount++;
+    const nowMs = this.#options.nowMs();
+    if (nowMs - this.#complainedMs < 1000) return;
+    this.#complainedMs = nowMs;
+    this.#options.log('warn', message, { ...fields, count: this.#refusedCount });
+    this.#refusedCount = 0;
+  }
+
+  // ---- Placement ----
+
+  #place(fd: number): void {
+    let count = 0;
+    for (let shard = 1; shard <= this.#options.shards; shard++) {
+      count += this.#shared.connectionCount(shard);
+    }
+    const slot = count < this.#options.connectionsMax ? this.#freeSlot() : 0;
+    if (slot === 0) {
+      this.#refuse(fd);
+      return;
+    }
+    this.#sys.socketCookie(fd, this.#shared.cookieAt(slot));
+    // A shard may die between our look and the hand-over; then the row is ours again, or control has closed it.
+    for (let attempt = 0; attempt <= this.#options.shards; attempt++) {
+      const shard = this.#chooseShard(fd);
+      if (shard === 0) break;
+      this.#shared.hand(slot, fd, shard);
+      if (this.#shared.shardState(shard) === SHARD_LIVE && this.#shared.push(shard, slot)) {
+        this.#toSignal.add(shard);
+        return;
+      }
+      if (this.#shared.release(slot) < 0) return;
+    }
+    this.#complain('no shard takes connections', {});
+    this.#sys.close(fd);
+  }
+
+  #freeSlot(): number {
+    const { slots } = this.#shared;
+    for (let i = 0; i < slots; i++) {
+      const slot = this.#hint;
+      this.#hint = slot >= slots ? 1 : slot + 1;
+      if (this.#shared.isFree(slot)) return slot;
+    }
+    return 0;
+  }
+
+  /** The shard with fewest connections, on the node where the packets arrive if there is one; 0 = none lives. */
+  #chooseShard(fd: number): number {
+    const { shards, nodeOfShard, nodeOfCpu } = this.#options;
+    const isOneNode = nodeOfShard.every((node, shard) => shard === 0 || node === nodeOfShard[1]);
+    const node = isOneNode ? undefined : nodeOfCpu[this.#sys.incomingCpu(fd)];
+    return this.#fewest(shards, node) || (node === undefined ? 0 : this.#fewest(shards, undefined));
+  }
+
+  #fewest(shards: number, node: number | undefined): number {
+    let best = 0;
+    let bestCount = Infinity;
+    const first = this.#nextShard;
+    for (let i = 0; i < shards; i++) {
+      const shard = ((first - 1 + i) % shards) + 1;
+      if (this.#shared.shardState(shard) !== SHARD_LIVE) continue;
+      if (node !== undefined && this.#options.nodeOfShard[shard] !== node) continue;
+      const count = this.#shared.connectionCount(shard);
+      if (count >= bestCount) continue;
+      best = shard;
+      bestCount = count;
+    }
+    if (best !== 0) this.#nextShard = (best % shards) + 1;
+    return best;
+  }
+
+  /** Pairs with the shard's `prepareToSleep`, after which it looks at its ring once more. */
+  #signal(shard: number): void {
+    const sleeping = (this.#options.threadsAt + shard * THREAD_BYTES + THREAD_SLEEPING) >>> 2;
+    if (Atomics.load(this.#words, sleeping) === 0) return;
+    if (Atomics.exchange(this.#words, sleeping, 0) === 0) return;
+    this.#sys.eventfdSignal(this.#options.eventfds[shard]!);
+  }
+
+  // ---- Refusal ----
+
+  #writeRefusal(): { at: number; bytes: number } {
+    const { memory, shared, kernel, connectionsMax } = this.#options;
+    const at = shared.acceptorScratchAt;
+    const text = Buffer.from(`this broker has its ${connectionsMax} connections already`);
+    new Uint8Array(memory.buffer).set(text, at + FRAME_HEADER_BYTES);
+    const bytes = kernel.encode(at, TYPE_ERROR, 0, CODE_SERVER_FULL, 0, text.length, 0, 0, 0, 0);
+    return { at, bytes };
+  }
+
+  #refuse(fd: number): void {
+    this.#complain('connection limit reached', { limit: this.#options.connectionsMax });
+    this.#sys.send(fd, this.#refusal.at, this.#refusal.bytes);
+    if (this.#sys.shutdownWrite(fd) < 0 || this.#lingering.size >= LINGERING_MAX) {
+      this.#sys.close(fd);
+      return;
+    }
+    this.#lingering.set(fd, this.#options.nowMs() + LINGER_MS);
+  }
+
+  #expire(): void {
+    const nowMs = this.#options.nowMs();
+    for (const [fd, deadlineMs] of this.#lingering) {
+      const dropped = this.#sys.discard(fd, DISCARD_BYTES);
+      if (nowMs < deadlineMs && (dropped > 0 || dropped === -EAGAIN)) continue;
+      this.#lingering.delete(fd);
+      this.#sys.close(fd);
+    }
+  }
+}

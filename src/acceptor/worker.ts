@@ -1,0 +1,34 @@
+/** The acceptor's thread. */
+import { setImmediate as yieldToNode } from 'node:timers/promises';
+import { receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { systemClock } from '../clock.js';
+import { loadKernel } from '../shards/kernel.js';
+import { SharedArea } from '../shards/shared.js';
+import { createLinuxSys } from '../sys/linux.js';
+import { Acceptor } from './acceptor.js';
+import type { AcceptorTask } from './task.js';
+
+const YIELD_MS = 100;
+
+const task = workerData as AcceptorTask;
+const sys = createLinuxSys(task.memory);
+const acceptor = new Acceptor({
+  ...task,
+  sys,
+  // Thread 0 by number, but it encodes a frame and nothing else: it touches no ring.
+  kernel: loadKernel(task.memory, 0),
+  shared: new SharedArea(task.memory, task.sharedAt, task.slots),
+  nowMs: () => systemClock.monotonicMs(),
+  log: (level, message, fields) => task.port.postMessage({ level, message, fields }),
+});
+
+let yieldedMs = systemClock.monotonicMs();
+while (receiveMessageOnPort(task.port) === undefined) {
+  acceptor.turn();
+  const nowMs = systemClock.monotonicMs();
+  if (nowMs - yieldedMs < YIELD_MS) continue;
+  yieldedMs = nowMs;
+  await yieldToNode();
+}
+acceptor.close();
+task.port.close();

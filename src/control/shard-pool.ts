@@ -1,0 +1,113 @@
+/**
+ * The shards' threads: a Piscina pool for each NUMA group, each shard one endless task of it.
+ *
+ * Invariant: the thread of a shard that has ended is never used again, and the shard's number gets a new
+ * thread only after `exit`, when the old one can write no more.
+ */
+import { MessageChannel, type MessagePort, type Worker } from 'node:worker_threads';
+import { Piscina } from 'piscina';
+import type { ControlMessage, ShardMessage } from '../shards/messages.js';
+import type { ShardTask } from '../shards/task.js';
+import type { Placement } from './topology.js';
+
+const WORKER_FILE = new URL('../shards/worker.js', import.meta.url).href;
+
+export interface ShardPoolOptions {
+  readonly placement: Placement;
+  /** Everything but the port, which is new for each life. */
+  readonly task: (shard: number) => Omit<ShardTask, 'port'>;
+  /** Wakes a shard's thread, so that it looks at its port. */
+  readonly signal: (shard: number) => void;
+  readonly onMessage: (shard: number, message: ShardMessage) => void;
+  /** The thread has ended, before it was told to. */
+  readonly onExit: (shard: number, exitCode: number) => void;
+}
+
+interface Life {
+  readonly port: MessagePort;
+  isEnded: boolean;
+}
+
+export class ShardPool {
+  readonly #options: ShardPoolOptions;
+  readonly #pools: Piscina[] = [];
+  readonly #lives = new Map<number, Life>();
+  #isClosing = false;
+
+  constructor(options: ShardPoolOptions) {
+    this.#options = options;
+    const { groupOfShard, groups } = options.placement;
+    for (let group = 0; group < groups; group++) {
+      const threads = groupOfShard.filter((of) => of === group).length;
+      const pool = new Piscina({
+        filename: WORKER_FILE,
+        minThreads: threads,
+        maxThreads: threads,
+        concurrentTasksPerWorker: 1,
+        idleTimeout: Infinity,
+        // A task never ends, so that nothing is to be waited for by Atomics.
+        atomics: 'disabled',
+      });
+      pool.on('error', () => undefined);
+      this.#pools.push(pool);
+    }
+  }
+
+  /** Begins a life of a shard. It has begun when `ready` comes. */
+  start(shard: number): void {
+    const { port1, port2 } = new MessageChannel();
+    const life: Life = { port: port1, isEnded: false };
+    this.#lives.set(shard, life);
+    port1.on('message', (message: ShardMessage) => {
+      if (message.type === 'ready') this.#watch(shard, life, message.threadId);
+      this.#options.onMessage(shard, message);
+    });
+    const pool = this.#pools[this.#options.placement.groupOfShard[shard]!]!;
+    const task: ShardTask = { ...this.#options.task(shard), port: port2 };
+    // How a life ends is told by its thread's exit; one that never began has no thread to tell of.
+    pool.run(task, { transferList: [port2] }).catch((error: unknown) => {
+      if (!this.#isWatched.has(life)) this.#ended(shard, life, error instanceof Error ? 1 : 0);
+    });
+  }
+
+  readonly #isWatched = new WeakSet<Life>();
+
+  #watch(shard: number, life: Life, threadId: number): void {
+    const worker = this.#findWorker(threadId);
+    if (!worker) return;
+    this.#isWatched.add(life);
+    worker.once('exit', (exitCode) => this.#ended(shard, life, exitCode));
+  }
+
+  #findWorker(threadId: number): Worker | undefined {
+    for (const pool of this.#pools) {
+      for (const worker of pool.threads as readonly Worker[]) {
+        if (worker.threadId === threadId) return worker;
+      }
+    }
+    return undefined;
+  }
+
+  #ended(shard: number, life: Life, exitCode: number): void {
+    if (life.isEnded) return;
+    life.isEnded = true;
+    life.port.close();
+    if (this.#isClosing || this.#lives.get(shard) !== life) return;
+    this.#lives.delete(shard);
+    this.#options.onExit(shard, exitCode);
+  }
+
+  send(shard: number, message: ControlMessage): void {
+    const life = this.#lives.get(shard);
+    if (!life || life.isEnded) return;
+    life.port.postMessage(message);
+    this.#options.signal(shard);
+  }
+
+  /** Ends all threads; the shards should have ended before. */
+  async close(): Promise<void> {
+    this.#isClosing = true;
+    await Promise.all(this.#pools.map((pool) => pool.destroy()));
+    for (const life of this.#lives.values()) life.port.close();
+  }
+}

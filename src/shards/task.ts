@@ -1,0 +1,18 @@
+/** What control gives a shard's thread to begin with. */
+import type { MessagePort } from 'node:worker_threads';
+import type { ShardSettings } from './context.js';
+
+export interface ShardTask {
+  readonly thread: number;
+  readonly memory: WebAssembly.Memory;
+  readonly port: MessagePort;
+  readonly settings: ShardSettings;
+  readonly areaAt: number;
+  readonly sharedAt: number;
+  readonly streamsAt: number;
+  /** Slots of the connection table. */
+  readonly slots: number;
+  readonly eventfds: readonly number[];
+  /** The CPU on which this shard runs; it was among those that the process was given. */
+  readonly cpu: number;
+}

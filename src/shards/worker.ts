@@ -1,0 +1,71 @@
+/**
+ * A shard's thread: one endless task of its pool.
+ *
+ * Invariant: a fault ends the thread, never only the task: what the shard has claimed is recovered by control
+ * once the thread is gone, and a thread that lives on after its shard could still write.
+ */
+import { setImmediate as yieldToNode } from 'node:timers/promises';
+import { receiveMessageOnPort, threadId } from 'node:worker_threads';
+import { systemClock } from '../clock.js';
+import { createLinuxSys } from '../sys/linux.js';
+import { loadKernel } from './kernel.js';
+import type { ControlLink, ControlMessage, ShardMessage } from './messages.js';
+import { Shard } from './shard.js';
+import { SharedArea } from './shared.js';
+import type { ShardTask } from './task.js';
+
+/** Node's own event loop has its turn so often; nothing of the data path waits for it. */
+const YIELD_MS = 100;
+
+export default async function runShard(task: ShardTask): Promise<void> {
+  const { port } = task;
+  const post = (message: ShardMessage): void => port.postMessage(message);
+  try {
+    const shard = makeShard(task, {
+      post,
+      receive: () => receiveMessageOnPort(port)?.message as ControlMessage | undefined,
+    });
+    post({ type: 'ready', threadId });
+    let yieldedMs = systemClock.monotonicMs();
+    while (shard.turn()) {
+      const nowMs = systemClock.monotonicMs();
+      if (nowMs - yieldedMs < YIELD_MS) continue;
+      yieldedMs = nowMs;
+      await yieldToNode();
+    }
+    shard.close();
+    port.close();
+  } catch (error) {
+    const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    post({
+      type: 'log',
+      level: 'error',
+      message: 'shard failed',
+      fields: { shard: task.thread, reason },
+    });
+    process.exit(1);
+  }
+}
+
+function makeShard(task: ShardTask, control: ControlLink): Shard {
+  const sys = createLinuxSys(task.memory);
+  // Before any memory is touched: the kernel places a page on the node of the thread that touches it first.
+  const status = sys.setAffinity([task.cpu]);
+  if (status < 0) {
+    const fields = { shard: task.thread, cpu: task.cpu, errno: -status };
+    control.post({ type: 'log', level: 'warn', message: 'shard not pinned', fields });
+  }
+  return new Shard({
+    thread: task.thread,
+    memory: task.memory,
+    kernel: loadKernel(task.memory, task.thread),
+    sys,
+    shared: new SharedArea(task.memory, task.sharedAt, task.slots),
+    control,
+    clock: systemClock,
+    settings: task.settings,
+    areaAt: task.areaAt,
+    streamsAt: task.streamsAt,
+    eventfds: task.eventfds,
+  });
+}
