@@ -47,7 +47,7 @@ function loadKernel(memory, thread) {
 
 function writeRun(kernel, at, frames, frameBytes) {
   for (let i = 0; i < frames; i++) {
-    kernel.encode(at + i * frameBytes, 0x20n, 1, frameBytes - 40, 1n, 1n);
+    kernel.encode(at + i * frameBytes, 0x20, 0, 0, 1, frameBytes - 40, 1, 0, 1, 0);
   }
 }
 

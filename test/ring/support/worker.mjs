@@ -20,7 +20,7 @@ import {
 const { memory, geometry, thread, config, incarnation, kernelPath } = workerData;
 const BLOCK_MS = 2500;
 const SEEK_BUSY = 2;
-const TYPE_DATA = 0x20n;
+const TYPE_DATA = 0x20;
 const ANY = 0x7fffffff;
 /** Timestamps: publisher and first number of the run, plus this, so that they look like nanoseconds. */
 const TIME_BASE = 1_700_000_000_000_000_000n;
@@ -93,11 +93,15 @@ function generate() {
     bytes.copyWithin(at + 40, from, from + payload);
     at += kernel.encode(
       at,
-      TYPE_DATA | (1n << 8n) | (77n << 24n),
+      TYPE_DATA,
+      1,
+      77,
       identityOf(thread, first + frames),
       payload,
-      1n,
-      2n,
+      1,
+      0,
+      2,
+      0,
     );
   }
   area.setAttempted(stream, first + frames);
