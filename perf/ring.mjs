@@ -235,17 +235,26 @@ async function main() {
   console.log(`frames of ${frameBytes} bytes; medians of ${rounds} rounds (range)`);
   for (const frames of [1, 8, 64]) {
     const runs = Math.ceil(framesEach / frames);
-    const job = { kind: 'append', frames, frameBytes, runs, warmUp: Math.ceil(runs / 5), stream: 1 };
+    const job = {
+      kind: 'append',
+      frames,
+      frameBytes,
+      runs,
+      warmUp: Math.ceil(runs / 5),
+      stream: 1,
+    };
     const perRun = async (jobs) => {
       const figures = [];
-      for (let i = 0; i < rounds; i++) figures.push(...(await inThreads(jobs)).map((t) => t / runs));
+      for (let i = 0; i < rounds; i++)
+        figures.push(...(await inThreads(jobs)).map((t) => t / runs));
       return summary(figures);
     };
     const line = [`run of ${String(frames).padStart(2)}:`];
     if (only.has('one')) line.push(`one ${await perRun([job])} ns`);
     if (only.has('shared')) line.push(`shared ${await perRun([job, job])} ns each`);
     if (only.has('apart')) line.push(`apart ${await perRun([job, { ...job, stream: 2 }])} ns each`);
-    if (only.has('read')) line.push(`read ${summary(readBack(frames, frameBytes, rounds), 2)} ns/frame`);
+    if (only.has('read'))
+      line.push(`read ${summary(readBack(frames, frameBytes, rounds), 2)} ns/frame`);
     if (only.has('through')) {
       const figures = [];
       for (let i = 0; i < rounds; i++) {

@@ -173,7 +173,8 @@ function checkFrames(stream, reader, at, spanBytes, sentBytes) {
   while (reached < sentBytes) {
     const frame = at + reached;
     const whole = kernel.check(frame, spanBytes - reached);
-    if (whole <= 0) fail(`a frame of stream ${stream} is damaged: ${whole}, after ${reader.expected}`);
+    if (whole <= 0)
+      fail(`a frame of stream ${stream} is damaged: ${whole}, after ${reader.expected}`);
     if (view.getUint32(frame + 4, true) !== 0) fail('flags or code were passed on');
     const sequence = view.getBigUint64(frame + 16, true);
     if (reader.expected !== 0n && sequence !== reader.expected) {
@@ -276,7 +277,11 @@ function reseek(stream, reader) {
   const how = random.below(5);
   if (how < 3) {
     // Where it stood: nothing may be lost by that.
-    place(stream, reader.expected === 0n ? layout.FROM_FIRST : layout.FROM_SEQUENCE, reader.expected);
+    place(
+      stream,
+      reader.expected === 0n ? layout.FROM_FIRST : layout.FROM_SEQUENCE,
+      reader.expected,
+    );
     return;
   }
   exact = false;
@@ -302,7 +307,7 @@ function signalOwed() {
 
 function takeNews() {
   let any = false;
-  for (let stream; (stream = kernel.nextNews()) >= 0; ) {
+  for (let stream; (stream = kernel.nextNews()) >= 0;) {
     any = true;
     awaitsRoom = false;
     if (stream !== 0 && readers.has(stream)) dirty.add(stream);

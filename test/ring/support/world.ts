@@ -179,6 +179,12 @@ export class World {
     return this.geometry.shardsByteOffset + (thread - 1) * this.geometry.shardBytes;
   }
 
+  /** The stream's tail, as it stands in memory. */
+  tail(stream: number): bigint {
+    const row = this.geometry.streamsByteOffset + stream * layout.STREAM_BYTES;
+    return this.#view.getBigUint64(row + layout.STREAM_TAIL, true);
+  }
+
   // ---- What threads do ----
 
   /** Appends `count` frames; what finds no room is kept, and `retry` goes on with it. */
@@ -291,7 +297,7 @@ export class World {
   /** Whole frames in memory; throws when one is damaged. */
   framesAt(at: number, bytes: number): Frame[] {
     const frames: Frame[] = [];
-    for (let reached = 0; reached < bytes; ) {
+    for (let reached = 0; reached < bytes;) {
       const whole = this.kernel(0).check(at + reached, bytes - reached);
       if (whole <= 0) throw new Error(`a damaged frame: ${whole}`);
       frames.push({
