@@ -1,0 +1,125 @@
+/**
+ * `memorystreamer serve`: configuration → broker → signals.
+ *
+ *   starting ──ready──▶ serving ──signal──▶ stopping ──▶ exit 0
+ *      │                  │ failed             │ second signal, or not done in time
+ *      ▼                  ▼                    ▼
+ *    error              exit 1            kill, exit 1
+ */
+import { systemClock } from '../clock.js';
+import { isExplicit, loadConfig } from '../config/load.js';
+import { readMachine } from '../config/machine.js';
+import { checkAgainstMachine } from '../config/rules.js';
+import type { Config } from '../config/table.js';
+import type { Broker, StartBroker } from '../control/types.js';
+import { MemoryStreamerError } from '../errors.js';
+import { createLogger, type Logger } from '../log.js';
+import { errorText, EXIT_DONE, EXIT_FAULT } from './exit-codes.js';
+
+/** What `stop()` may take beyond `shutdown.grace` before it is no longer waited for. */
+const STOP_OVERTIME_MS = 5_000;
+
+const BROKER_MODULE = new URL('../control/broker.js', import.meta.url).href;
+
+/** Runs the broker until a signal ends it; answers the exit code. `start` is given by tests alone. */
+export async function runServe(argv: readonly string[], start?: StartBroker): Promise<number> {
+  if (argv.includes('--help') || argv.includes('-h')) {
+    const { serveHelp } = await import('./help.js');
+    process.stdout.write(serveHelp());
+    return EXIT_DONE;
+  }
+  const config = loadConfig({ argv, env: process.env });
+  requireLinux();
+  const log = createLogger(config.log.level);
+  requireMachine(config, log);
+
+  const signals = new Signals(config, log);
+  const startBroker = start ?? (await loadStartBroker());
+  const broker = await startBroker({ config, log });
+  signals.broker = broker;
+  // Whoever started the broker may not read any further: that is no reason to end.
+  process.stdout.on('error', () => undefined);
+  process.stdout.write(
+    `memorystreamer ready url=${broker.url} shards=${broker.shards} pid=${process.pid}\n`,
+  );
+
+  const failure = await Promise.race([signals.stopAsked, broker.failed]);
+  if (failure !== undefined) return fail(broker, failure, log);
+  return stop(broker, config, log);
+}
+
+function requireLinux(): void {
+  const { platform, arch } = process;
+  if (platform === 'linux' && (arch === 'x64' || arch === 'arm64')) return;
+  throw new MemoryStreamerError(
+    'MS_ERR_NOT_LINUX',
+    `the broker needs Linux on x64 or arm64, this is ${platform} on ${arch}; the client library runs here`,
+  );
+}
+
+function requireMachine(config: Config, log: Logger): void {
+  const explicit = (key: Parameters<typeof isExplicit>[1]) => isExplicit(config, key);
+  const { errors, warnings } = checkAgainstMachine(config, readMachine(), explicit);
+  for (const warning of warnings) log.warn(warning);
+  if (errors.length > 0) {
+    const lines = errors.map((line) => `this machine: ${line}`);
+    throw new MemoryStreamerError('MS_ERR_CONFIG', lines.join('\n'));
+  }
+}
+
+async function loadStartBroker(): Promise<StartBroker> {
+  const loaded = (await import(BROKER_MODULE)) as { startBroker: StartBroker };
+  return loaded.startBroker;
+}
+
+/** Listens to the process' signals from before the broker starts, so that none is lost. */
+class Signals {
+  broker: Broker | undefined;
+  /** Resolves at the first SIGTERM or SIGINT. */
+  readonly stopAsked: Promise<undefined>;
+
+  constructor(config: Config, log: Logger) {
+    this.stopAsked = new Promise((resolve) => {
+      let isAsked = false;
+      const end = (signal: NodeJS.Signals) => {
+        if (isAsked) this.#endAtOnce(signal, log);
+        isAsked = true;
+        log.info({ signal }, 'stopping');
+        resolve(undefined);
+      };
+      process.on('SIGTERM', end);
+      process.on('SIGINT', end);
+    });
+    process.on('SIGUSR2', () => {
+      if (config.debug.faults) this.broker?.crashShard();
+      else log.warn('SIGUSR2 ignored: debug.faults is off');
+    });
+  }
+
+  #endAtOnce(signal: NodeJS.Signals, log: Logger): never {
+    log.warn({ signal }, 'a second signal: ending at once');
+    this.broker?.kill();
+    process.exit(EXIT_FAULT);
+  }
+}
+
+function fail(broker: Broker, failure: Error, log: Logger): never {
+  log.fatal({ err: failure }, 'the broker cannot go on');
+  process.stderr.write(errorText(failure));
+  broker.kill();
+  process.exit(EXIT_FAULT);
+}
+
+async function stop(broker: Broker, config: Config, log: Logger): Promise<number> {
+  const startedMs = systemClock.monotonicMs();
+  const overtime = setTimeout(() => {
+    log.error({ graceMs: config.shutdown.grace }, 'not stopped in time: ending at once');
+    broker.kill();
+    process.exit(EXIT_FAULT);
+  }, config.shutdown.grace + STOP_OVERTIME_MS);
+  await broker.stop();
+  clearTimeout(overtime);
+  log.info({ tookMs: Math.round(systemClock.monotonicMs() - startedMs) }, 'stopped');
+  // Signal handlers would keep nothing alive, but a library's leftover handle could.
+  process.exit(EXIT_DONE);
+}

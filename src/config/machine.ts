@@ -1,0 +1,82 @@
+/** What the machine, or the control group that holds this process, allows. Nothing here is a setting. */
+import { readFileSync } from 'node:fs';
+import { availableParallelism, totalmem } from 'node:os';
+import { dirname, join } from 'node:path';
+
+export interface Machine {
+  /** Memory that this process may use, in bytes: the machine's, or the tightest limit of its control groups. */
+  readonly memoryBytes: number;
+  /** File descriptors that this process may hold at once; `Infinity` = no limit. */
+  readonly openFilesMax: number;
+  /** CPUs that this process may run on. */
+  readonly cpus: number;
+}
+
+/** Where `readMachine` looks; `read` answers a file's text, or undefined where there is none. */
+export interface MachineSources {
+  read(path: string): string | undefined;
+  totalMemoryBytes(): number;
+  cpus(): number;
+}
+
+const CGROUP_ROOT = '/sys/fs/cgroup';
+
+const realSources: MachineSources = {
+  read(path) {
+    try {
+      return readFileSync(path, 'utf8');
+    } catch {
+      return undefined;
+    }
+  },
+  totalMemoryBytes: totalmem,
+  cpus: availableParallelism,
+};
+
+export function readMachine(sources: MachineSources = realSources): Machine {
+  return {
+    memoryBytes: Math.min(sources.totalMemoryBytes(), ...memoryLimits(sources)),
+    openFilesMax: openFilesMax(sources),
+    cpus: sources.cpus(),
+  };
+}
+
+/**
+ * Limits of this process' control groups, version 2 (`0::/path`) and 1 (`n:memory:/path`), from its own
+ * group up to the root: each ancestor's limit holds too. In a container the path is often the host's and
+ * does not exist; its root then is the container's own group.
+ */
+function memoryLimits(sources: MachineSources): number[] {
+  const limits: number[] = [];
+  for (const line of (sources.read('/proc/self/cgroup') ?? '').split('\n')) {
+    const [, hierarchy, controllers, path] = /^(\d+):([^:]*):(\/.*)$/.exec(line) ?? [];
+    if (path === undefined) continue;
+    if (hierarchy === '0' && controllers === '') {
+      limits.push(...limitsUpwards(sources, CGROUP_ROOT, path, 'memory.max'));
+    } else if (controllers?.split(',').includes('memory') === true) {
+      const root = join(CGROUP_ROOT, 'memory');
+      limits.push(...limitsUpwards(sources, root, path, 'memory.limit_in_bytes'));
+    }
+  }
+  return limits;
+}
+
+function limitsUpwards(
+  sources: MachineSources,
+  root: string,
+  path: string,
+  file: string,
+): number[] {
+  const limits: number[] = [];
+  for (let group = path; ; group = dirname(group)) {
+    // "max" (version 2) is no number; "no limit" of version 1 is one beyond any machine's memory.
+    const text = sources.read(join(root, group, file))?.trim() ?? '';
+    if (/^\d+$/.test(text)) limits.push(Number(text));
+    if (group === '/' || group === '.') return limits;
+  }
+}
+
+function openFilesMax(sources: MachineSources): number {
+  const [, soft] = /^Max open files +(\S+)/m.exec(sources.read('/proc/self/limits') ?? '') ?? [];
+  return soft !== undefined && /^\d+$/.test(soft) ? Number(soft) : Infinity;
+}

@@ -1,0 +1,159 @@
+/**
+ * Every configuration key, once. Flags, names in the environment, convict's schema, the types, the help
+ * text, docs/CONFIGURATION.md and the sample file all follow from this table.
+ */
+import { address, duration, integer, integerOr, oneOf, size, truth, type Kind } from './kinds.js';
+import { GIB, KIB, MIB } from './units.js';
+
+interface Entry<Value> extends Kind<Value> {
+  readonly standard: Value;
+  readonly doc: string;
+  readonly shortFlag: string | undefined;
+}
+
+function entry<Value>(
+  kind: Kind<Value>,
+  standard: NoInfer<Value>,
+  doc: string,
+  shortFlag?: string,
+): Entry<Value> {
+  return { ...kind, standard, doc, shortFlag };
+}
+
+const SECOND_MS = 1_000;
+const MINUTE_MS = 60 * SECOND_MS;
+const HOUR_MS = 60 * MINUTE_MS;
+
+/** A thread is a bit of a 64-bit mask, and main is one of them. */
+const SHARDS_MAX = 63;
+/** WebAssembly's memory, and with it the arena, is addressed by 32 bits. */
+const ARENA_BYTES_MAX = 4 * GIB;
+
+export const KEYS = {
+  'listen.host': entry(
+    address(),
+    '127.0.0.1',
+    'Address to listen on. "0.0.0.0" or "::" accepts connections from other machines.',
+    'host',
+  ),
+  'listen.port': entry(
+    integer(0, 65535),
+    7878,
+    'TCP port to listen on. 0 takes a free one, which the ready line names.',
+    'port',
+  ),
+  shards: entry(
+    integerOr('auto', 1, SHARDS_MAX),
+    'auto',
+    'Threads that serve connections. "auto" chooses by the CPUs that the process may use.',
+  ),
+  'memory.arena': entry(
+    size(16 * MIB, ARENA_BYTES_MAX),
+    GIB,
+    'Shared memory that holds all streams and connections; the machine gives it page by page, as it is ' +
+      'used. Whole pages of 64KiB count. At most 60% of what the machine or its control group allows: ' +
+      'the default is lowered to fit, a larger value is refused.',
+  ),
+  'limits.connections': entry(
+    integer(1, 1_000_000),
+    10_000,
+    'Connections at once. Each needs a file descriptor (see "ulimit -n").',
+  ),
+  'limits.streams': entry(integer(1, 65535), 16_384, 'Streams at once.'),
+  'limits.subscriptions': entry(integer(1, 65535), 1_024, 'Subscriptions of one connection.'),
+  'limits.publications': entry(
+    integer(1, 65535),
+    4_096,
+    'Streams that one connection has open for publishing.',
+  ),
+  'streams.default.retention.bytes': entry(
+    size(64 * KIB, ARENA_BYTES_MAX),
+    64 * MIB,
+    'What a stream keeps for replay; the oldest frames go first. At most half of memory.arena: the ' +
+      'default is lowered to fit, a larger value is refused.',
+  ),
+  'streams.default.onFull': entry(
+    oneOf('block', 'evict'),
+    'block',
+    'What a full stream does while a subscriber is behind: "block" makes publishers wait, "evict" drops ' +
+      'the oldest frames, which the subscriber is told as a gap.',
+  ),
+  'slowConsumer.timeout': entry(
+    duration(10, HOUR_MS),
+    SECOND_MS,
+    'How long a subscriber that makes no progress may hold publishers under "block"; then it is moved on ' +
+      'with a gap.',
+  ),
+  'heartbeat.interval': entry(
+    duration(100, HOUR_MS),
+    30 * SECOND_MS,
+    'How often a silent connection is asked whether it is still there.',
+  ),
+  'shutdown.grace': entry(
+    duration(0, 10 * MINUTE_MS),
+    5 * SECOND_MS,
+    'How long, on SIGTERM or SIGINT, what is under way may take to be delivered.',
+  ),
+  'idle.strategy': entry(
+    oneOf('block', 'backoff', 'spin'),
+    'block',
+    'What a shard with nothing to do does: "block" sleeps at once (least CPU), "backoff" looks a while ' +
+      'longer first, "spin" never sleeps (least latency, one CPU per shard).',
+  ),
+  'log.level': entry(
+    oneOf('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'),
+    'info',
+    'The least severity that is logged.',
+  ),
+  'debug.faults': entry(
+    truth(),
+    false,
+    'For tests: SIGUSR2 crashes a shard, to show that the broker recovers.',
+  ),
+} as const;
+
+export type KeyName = keyof typeof KEYS;
+export type KeyValue<Name extends KeyName> = (typeof KEYS)[Name]['standard'];
+
+/** Values by key, as `FlatConfig['listen.port']`. */
+export type FlatConfig = { -readonly [Name in KeyName]: KeyValue<Name> };
+
+type Nested<Path extends string, Value> = Path extends `${infer Head}.${infer Rest}`
+  ? Readonly<Record<Head, Nested<Rest, Value>>>
+  : Readonly<Record<Path, Value>>;
+type Both<Union> = (Union extends unknown ? (part: Union) => void : never) extends (
+  part: infer All,
+) => void
+  ? All
+  : never;
+type Plain<Type> = Type extends object
+  ? { readonly [Name in keyof Type]: Plain<Type[Name]> }
+  : Type;
+
+/** The configuration, as `config.listen.port`: deeply frozen; sizes in bytes, durations in milliseconds. */
+export type Config = Plain<Both<{ [Name in KeyName]: Nested<Name, KeyValue<Name>> }[KeyName]>>;
+
+/** A key with the names under which each source knows it. */
+export interface TableRow extends Kind<unknown> {
+  /** `listen.port`; in a file `{"listen": {"port": …}}`. */
+  readonly key: KeyName;
+  readonly standard: unknown;
+  readonly doc: string;
+  /** `MEMORYSTREAMER_LISTEN_PORT` */
+  readonly env: string;
+  /** Without dashes: `port`. */
+  readonly flag: string;
+}
+
+export const ENV_PREFIX = 'MEMORYSTREAMER_';
+
+export const TABLE: readonly TableRow[] = (Object.keys(KEYS) as KeyName[]).map((key) => {
+  const { shortFlag, ...rest } = KEYS[key] as Entry<unknown>;
+  const words = key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`).replaceAll('.', '-');
+  return {
+    ...rest,
+    key,
+    env: ENV_PREFIX + words.replaceAll('-', '_').toUpperCase(),
+    flag: shortFlag ?? words,
+  };
+});

@@ -1,0 +1,26 @@
+/** What the process entry knows of the broker. */
+import type { Config } from '../config/table.js';
+import type { Logger } from '../log.js';
+
+export interface BrokerOptions {
+  readonly config: Config;
+  readonly log: Logger;
+}
+
+export interface Broker {
+  /** Where clients connect, as `ms://127.0.0.1:7878`; with the real port. */
+  readonly url: string;
+  readonly port: number;
+  readonly shards: number;
+  /** Ends gracefully, within `shutdown.grace`; resolves when all threads have ended. */
+  stop(): Promise<void>;
+  /** Ends at once. */
+  kill(): void;
+  /** Crashes one shard, for tests of recovery (`debug.faults`). */
+  crashShard(): void;
+  /** Resolves, with the reason, when the broker can't go on. */
+  readonly failed: Promise<Error>;
+}
+
+/** Resolves once connections are accepted. */
+export type StartBroker = (options: BrokerOptions) => Promise<Broker>;

@@ -1,0 +1,209 @@
+/**
+ * What the acceptor, the shards and control share beside the rings, and what each shard has for itself.
+ * Constants only: compiled both by TypeScript and by AssemblyScript. Asserted by `test/shards/layout.test.ts`.
+ *
+ *   shared area   | header | shard rows (128 B each, 64) | hand-off rings (one a shard) | connection table |
+ *   shard's area  | header + pool table | scratch | stream lists | stream flags | hash | rows of the pools … |
+ */
+
+// ---- Shared area: header, u32 words, written once by control ----
+export const SHARED_CONNECTIONS_MAX = 0;
+export const SHARED_SHARD_COUNT = 4;
+export const SHARED_HEADER_BYTES = 128;
+
+// ---- Shared area: a row for each shard (index = its thread number) ----
+export const SHARD_ROW_BYTES = 128;
+export const SHARD_ROWS = 64;
+/** u32, atomic; control: SHARD_ABSENT, SHARD_LIVE or SHARD_DEAD. */
+export const SHARD_STATE = 0;
+/** u32, atomic: connections handed to it and not yet closed. */
+export const SHARD_CONNECTIONS = 4;
+/** u32, atomic; written by the acceptor: next entry to fill. */
+export const SHARD_RING_TAIL = 64;
+/** u32, atomic; written by the shard: next entry to take. */
+export const SHARD_RING_HEAD = 68;
+
+export const SHARD_ABSENT = 0;
+export const SHARD_LIVE = 1;
+export const SHARD_DEAD = 2;
+
+/** Entries of a hand-off ring: slots, u32 each. A power of two. */
+export const HANDOFF_ENTRIES = 1024;
+export const HANDOFF_RING_BYTES = 4096;
+export const SHARED_RINGS_BYTE_OFFSET = 8320;
+export const SHARED_TABLE_BYTE_OFFSET = 270464;
+
+// ---- Connection row; slot 0 is never used ----
+export const CONNECTION_BYTES = 128;
+/** u32, atomic: who owns the fd. free → handed (acceptor) → owned (shard) → free; control frees a dead shard's. */
+export const CONNECTION_STATE = 0;
+/** u32, atomic: the fd + 1; 0 = none. Cleared before the fd is closed. */
+export const CONNECTION_FD = 4;
+/** u64; written by the acceptor: the socket's cookie, by which control knows that the fd is still this socket. */
+export const CONNECTION_COOKIE = 8;
+/** u32; written by the acceptor. */
+export const CONNECTION_SHARD = 16;
+/** u32; written by the acceptor: counts the slot's lives, so that a stale event is known as such. */
+export const CONNECTION_GENERATION = 20;
+// From here on private to the shard, zeroed when it takes the connection over.
+export const CONNECTION_PRIVATE = 24;
+export const CONNECTION_FLAGS = 24;
+/** u32: tick at which a frame was last heard; tick at which the last PING was sent. */
+export const CONNECTION_HEARD = 28;
+export const CONNECTION_PINGED = 32;
+/** u32: input that is not handled yet: byte offset (0 = none), bytes, and the pool it came from. */
+export const CONNECTION_INPUT = 36;
+export const CONNECTION_INPUT_BYTES = 40;
+export const CONNECTION_INPUT_POOL = 44;
+export const CONNECTION_INPUT_ROW = 48;
+/** u32: control frames to be sent: first and last block, and how many. */
+export const CONNECTION_OUT_HEAD = 52;
+export const CONNECTION_OUT_TAIL = 56;
+export const CONNECTION_OUT_BLOCKS = 60;
+/** u32: first cursor of this connection, and the one whose turn it is. */
+export const CONNECTION_CURSORS = 64;
+export const CONNECTION_CURSOR_TURN = 68;
+/** u32: first publication, the one used last, and the first with an ACK to be sent. */
+export const CONNECTION_PUBLICATIONS = 72;
+export const CONNECTION_PUBLICATION_LAST = 76;
+export const CONNECTION_ACKS = 80;
+/** u32: what is left of a half-sent frame: byte offset, bytes, the cursor in whose segment it lies (0 = a stash), that stash. */
+export const CONNECTION_REST = 84;
+export const CONNECTION_REST_BYTES = 88;
+export const CONNECTION_REST_CURSOR = 92;
+export const CONNECTION_REST_STASH = 96;
+/** u32: next in the queue of connections with something to send. */
+export const CONNECTION_SEND_NEXT = 100;
+/** u32: the stream whose full log holds this connection back. */
+export const CONNECTION_HELD_STREAM = 104;
+/** u32: publications, so that `limits.publications` can be kept. */
+export const CONNECTION_PUBLICATION_COUNT = 108;
+/** u32: cursors with something to show, as far as is known. */
+export const CONNECTION_READY_CURSORS = 112;
+/** u32: bytes that the kernel must have before this socket is read again (frames that stay in the kernel). */
+export const CONNECTION_LOW_WATER = 116;
+
+export const CONNECTION_FREE = 0;
+export const CONNECTION_HANDED = 1;
+export const CONNECTION_OWNED = 2;
+
+/** The kernel may have bytes for us; it tells only of new ones. */
+export const FLAG_READABLE = 1;
+export const FLAG_IN_RECEIVE_QUEUE = 2;
+export const FLAG_IN_SEND_QUEUE = 4;
+/** The kernel took less than it was given; it tells when there is room. */
+export const FLAG_SEND_BLOCKED = 8;
+/** Not received from, because a log is full; because control was asked; because its own output waits. */
+export const FLAG_HELD_BY_LOG = 16;
+export const FLAG_HELD_BY_CONTROL = 32;
+export const FLAG_HELD_BY_OUTPUT = 64;
+/** The peer has ended its sending side. */
+export const FLAG_END_OF_INPUT = 128;
+/** No input is handled any more; closes when the output is sent. */
+export const FLAG_CLOSING = 256;
+/** Our sending side is ended; input is discarded for a while. */
+export const FLAG_LINGERING = 512;
+/** A frame was handled, so HELLO is too late. */
+export const FLAG_STARTED = 1024;
+/** GOODBYE was sent by us. */
+export const FLAG_GOODBYE = 2048;
+/** Something came after our GOODBYE. */
+export const FLAG_LATE = 4096;
+
+// ---- Shard's area: header ----
+export const AREA_STREAM_LISTS = 0;
+export const AREA_STREAM_FLAGS = 4;
+export const AREA_BUCKETS = 8;
+export const AREA_BUCKET_MASK = 12;
+export const AREA_SHARED = 16;
+export const AREA_STREAMS_MAX = 20;
+export const AREA_POOLS = 64;
+
+/** A pool's row: base byte offset, bytes a row, rows, first free row, rows ever used, rows in use. */
+export const POOL_BYTES = 32;
+export const POOL_BASE = 0;
+export const POOL_ROW_BYTES = 4;
+export const POOL_ROWS = 8;
+export const POOL_FREE = 12;
+export const POOL_TOUCHED = 16;
+export const POOL_IN_USE = 20;
+
+export const POOL_PUBLICATIONS = 0;
+export const POOL_CURSORS = 1;
+export const POOL_SUBSCRIPTIONS = 2;
+export const POOL_OUT_BLOCKS = 3;
+export const POOL_SMALL_STASHES = 4;
+export const POOL_LARGE_STASHES = 5;
+export const POOL_RECEIVE_BLOCKS = 6;
+export const POOL_COUNT = 7;
+
+/** Scratch, behind the header: the clock's word, spans for one send, what each span is, news for JavaScript. */
+export const AREA_CLOCK = 512;
+export const AREA_COOKIE = 520;
+export const AREA_SPANS = 1024;
+export const AREA_SPAN_REFS = 1536;
+export const AREA_NEWS = 2048;
+export const AREA_NEWS_MAX = 256;
+export const AREA_HEADER_BYTES = 4096;
+
+export const SPANS_MAX = 32;
+/** What a span of a send is: the rest of a half-sent frame, control frames, or a cursor's (its number). */
+export const SPAN_REF_REST = -1;
+export const SPAN_REF_OUT = -2;
+
+// ---- Publication row: a stream that a connection has opened ----
+export const PUBLICATION_BYTES = 64;
+export const PUBLICATION_CHAIN_NEXT = 0;
+export const PUBLICATION_STREAM = 4;
+export const PUBLICATION_CONNECTION = 8;
+export const PUBLICATION_NEXT = 12;
+/** u64: the highest number that the publisher gave. */
+export const PUBLICATION_NUMBER = 16;
+/** u64: the number to be acknowledged (0 = none), and the sequence that the stream gave it. */
+export const PUBLICATION_ACK_NUMBER = 24;
+export const PUBLICATION_ACK_SEQUENCE = 32;
+export const PUBLICATION_ACK_NEXT = 40;
+
+// ---- Cursor row: the ring's cursor, then whose it is ----
+export const CURSOR_ROW_BYTES = 128;
+export const CURSOR_CONNECTION = 64;
+export const CURSOR_STREAM_NEXT = 68;
+export const CURSOR_STREAM_PREVIOUS = 72;
+export const CURSOR_CONNECTION_NEXT = 76;
+export const CURSOR_FLAGS = 80;
+export const CURSOR_SUBSCRIPTION = 84;
+/** u32 each: the segment in which it was seen holding others back, and since which tick. */
+export const CURSOR_AGED_SEGMENT = 88;
+export const CURSOR_AGED_SINCE = 92;
+
+export const CURSOR_FLAG_READY = 1;
+/** The client must be told the stream's subject before its first DATA. */
+export const CURSOR_FLAG_ANNOUNCE = 2;
+
+// ---- Subscription row: what several cursors of one subscription share ----
+export const SUBSCRIPTION_BYTES = 16;
+/** u64: DATA frames that may still be sent; the highest value = without limit. */
+export const SUBSCRIPTION_CREDIT = 8;
+
+// ---- Output block ----
+export const OUT_BLOCK_BYTES = 4096;
+export const OUT_NEXT = 0;
+export const OUT_READ = 4;
+export const OUT_WRITE = 8;
+export const OUT_HEADER_BYTES = 16;
+/** The largest control frame, header and padding included. */
+export const OUT_FRAME_BYTES_MAX = 4080;
+/** Blocks of control frames that one connection may have waiting. */
+export const OUT_BLOCKS_MAX = 16;
+/** With so many waiting, it is not received from. */
+export const OUT_BLOCKS_HELD = 4;
+
+export const SMALL_STASH_BYTES = 1024;
+export const LARGE_STASH_BYTES = 65536;
+export const RECEIVE_BLOCK_BYTES = 262144;
+
+/** What `ingest` answers. */
+export const INGEST_DONE = 0;
+export const INGEST_CONTROL = 1;
+export const INGEST_FULL = 2;
+export const INGEST_FAULT = 3;
