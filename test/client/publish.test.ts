@@ -162,7 +162,7 @@ describe('a publisher', () => {
     const publisher = await client.publisher('a');
     server.holdAcks = true;
     const arrived = server.next(TYPE_DATA);
-    publisher.sendRange(Buffer.from('--x--'), 2, 3);
+    void publisher.sendRange(Buffer.from('--x--'), 2, 3);
     const flushed = publisher.flush().then(() => expect(publisher.acknowledgedCount).toBe(1));
     await arrived;
     expect(publisher.acknowledgedCount).toBe(0);
@@ -176,8 +176,8 @@ describe('a publisher', () => {
     const client = await startClient(server);
     const publisher = await client.publisher('a');
     server.refusedNumbers.set(1n, CODE_LIMIT_EXCEEDED);
-    publisher.send('1');
-    publisher.send('2');
+    void publisher.send('1');
+    void publisher.send('2');
     await expect(publisher.flush()).rejects.toMatchObject({ protocolCode: 'LIMIT_EXCEEDED' });
     expect(publisher.acknowledgedCount).toBe(1);
     await publisher.flush();
@@ -190,8 +190,12 @@ describe('a publisher', () => {
     server.holdAcks = true;
     const payload = new Uint8Array(50_000);
     let sent = 0;
-    let blocked: true | Promise<true> = true;
-    while ((blocked = publisher.send(payload)) === true) sent++;
+    let blocked: true | Promise<true>;
+    for (;;) {
+      blocked = publisher.send(payload);
+      if (blocked !== true) break;
+      sent++;
+    }
     expect(sent).toBeGreaterThanOrEqual(2);
     expect(sent).toBeLessThanOrEqual(5);
     const released = server.next(TYPE_DATA, sent).then(() => server.releaseAcks());
@@ -210,7 +214,7 @@ describe('a lost connection', () => {
     server.holdAcks = true;
     const arrived = server.next(TYPE_DATA, 2);
     const published = client.publish('a', 'x', { ack: true });
-    publisher.send('y');
+    void publisher.send('y');
     const lost = { code: 'MS_ERR_CONNECTION_LOST' };
     const flushed = expect(publisher.flush()).rejects.toMatchObject(lost);
     const failed = expect(published).rejects.toMatchObject(lost);
@@ -224,12 +228,12 @@ describe('a lost connection', () => {
     const server = await startServer();
     const client = await startClient(server, AT_ONCE);
     const publisher = await client.publisher('a');
-    publisher.send('acked');
+    void publisher.send('acked');
     await publisher.flush();
     server.holdAcks = true;
     server.refusedNumbers.set(3n, CODE_LIMIT_EXCEEDED);
     const arrived = server.next(TYPE_DATA, 4);
-    for (const payload of ['1', 'refused', '2', '3']) publisher.send(payload);
+    for (const payload of ['1', 'refused', '2', '3']) void publisher.send(payload);
     const failed = expect(publisher.flush()).rejects.toMatchObject({
       protocolCode: 'LIMIT_EXCEEDED',
     });
@@ -244,7 +248,7 @@ describe('a lost connection', () => {
     server.forget();
     server.holdAcks = false;
     await connected;
-    publisher.send('4');
+    void publisher.send('4');
     await failed;
     await client.publish('a', '5', { ack: true });
     expect(server.stream('a').frames.map(text)).toEqual(['1', '2', '3', '4', '5']);

@@ -88,7 +88,7 @@ export class Reader {
     while (messages.length < count) {
       const { value, done } = await this.#iterator.next();
       if (done === true) throw new Error(`ended after ${messages.length} of ${count} messages`);
-      messages.push(value as Message);
+      messages.push(value);
     }
     return messages;
   }
@@ -103,7 +103,7 @@ export class Reader {
     for (;;) {
       const { value, done } = await this.#iterator.next();
       if (done === true) return messages;
-      messages.push(value as Message);
+      messages.push(value);
     }
   }
 }

@@ -3,7 +3,7 @@
  * and does on demand what a broker does seldom. It waits for nothing by time.
  */
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
-import { FrameDecoder, FrameEncoder, type FrameFields } from '../../src/frame/codec.js';
+import { FrameDecoder, FrameEncoder, frameBytes, type FrameFields } from '../../src/frame/codec.js';
 import * as codes from '../../src/frame/codes.js';
 import { FrameKernel } from '../../src/frame/frame-kernel.js';
 import { TYPES_FROM_CLIENT, isFatal } from '../../src/frame/names.js';
@@ -70,6 +70,8 @@ export class TestServer {
   /** Codes that DATA with these numbers gets. */
   readonly refusedNumbers = new Map<bigint, number>();
   holdAcks = false;
+  /** One bit of the next DATA's payload is changed on the way. */
+  damageNext = false;
   /** Nothing is answered any more. */
   mute = false;
   /** Instead of WELCOME. */
@@ -170,6 +172,8 @@ const nextOf = (stream: Stream): bigint => stream.first + BigInt(stream.frames.l
 
 export class Connection {
   readonly socket: Socket;
+  /** DATA frames sent to this subscriber. */
+  sentCount = 0;
   readonly #server: TestServer;
   readonly #decoder: FrameDecoder;
   readonly #encoder: FrameEncoder;
@@ -370,11 +374,22 @@ export class Connection {
         if (!this.#told.has(stream.id)) this.#tell(stream, 0n);
         const { sequence, timestamp, payload } = stream.frames[Number(cursor.next - stream.first)]!;
         this.put({ type: codes.TYPE_DATA, stream: stream.id, sequence, timestamp, payload });
+        this.sentCount++;
+        this.#damage(payload.length);
         cursor.next++;
         if (wire.credit !== undefined) wire.credit--;
       }
     }
     this.flush();
+  }
+
+  /** Changes the frame that was encoded last, of `payloadBytes` bytes, where the test wants it. */
+  #damage(payloadBytes: number): void {
+    if (!this.#server.damageNext) return;
+    this.#server.damageNext = false;
+    const bytes = this.#encoder.view();
+    const at = bytes.length - frameBytes(payloadBytes) + 40;
+    bytes[at] = bytes[at]! ^ 1;
   }
 
   /** Moves this subscriber on: what it has not been sent of `subject` becomes a GAP. */
