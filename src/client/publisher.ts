@@ -47,6 +47,11 @@ export class Publisher {
     return this.#acknowledgedCount;
   }
 
+  /** Frames that the broker refused, or that were lost with the connection. */
+  get refusedCount(): number {
+    return this.#refusedCount;
+  }
+
   /**
    * Publishes a frame. True: it was taken, go on. A promise: wait for it before the next one, and leave
    * `payload` alone until then; it rejects where the connection was lost for good. Throws
