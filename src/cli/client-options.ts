@@ -16,7 +16,12 @@ export function parseFlags<const Config extends ParseArgsConfig>(
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
     // Its first sentence says what is wrong; those that follow are advice for shells.
-    throw usageError(error.message.split(/[.;]\s/, 1).join('').replace(/\.$/, ''));
+    throw usageError(
+      error.message
+        .split(/[.;]\s/, 1)
+        .join('')
+        .replace(/\.$/, ''),
+    );
   }
 }
 
