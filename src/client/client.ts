@@ -21,7 +21,12 @@ import type { Opened, Welcome } from '../frame/payloads.js';
 import { patternFault, subjectFault } from '../frame/subject.js';
 import { DEFAULT_URL, reconnectDelayMs, settingsOf } from './options.js';
 import type { ConnectOptions, Settings } from './options.js';
-import { Publication, type Published, type PublishingContext } from './publication.js';
+import {
+  Publication,
+  type Published,
+  type PublishingContext,
+  type Settled,
+} from './publication.js';
 import { Publisher, checkPayloadBytes, type PublisherOwner } from './publisher.js';
 import { Subscribing } from './subscribing.js';
 import { Subscription } from './subscription.js';
@@ -367,12 +372,12 @@ export class Client extends EventEmitter<ClientEvents> {
     checkPayloadBytes(bytes.length);
     const publication = this.#publicationOf(subject);
     return new Promise((resolve, reject) => {
-      const settled = (published: Published | undefined, error?: MemoryStreamerError) => {
+      const settled: Settled = (_frameCount, published, error) => {
         if (error !== undefined) reject(error);
         else resolve(published);
       };
       const accepted = (error?: MemoryStreamerError) => {
-        if (error !== undefined || !ack) settled(undefined, error);
+        if (error !== undefined || !ack) settled(1, undefined, error);
       };
       const frame = {
         source: bytes,

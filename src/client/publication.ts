@@ -24,8 +24,16 @@ export interface Published {
   readonly exact: boolean;
 }
 
-/** Told once: the frame is in the stream's log (not told where nobody asked), or it never will be for all that is known. */
-export type Settled = (published: Published | undefined, error?: MemoryStreamerError) => void;
+/**
+ * Told when `frameCount` frames are in the stream's log (`published` is the last of them), or with `error`
+ * that they never will be for all that is known. Each frame is told once. Who gives the same function for
+ * many frames is told of many at once.
+ */
+export type Settled = (
+  frameCount: number,
+  published: Published | undefined,
+  error?: MemoryStreamerError,
+) => void;
 
 /** A frame that found no room yet; `accepted` is told when it has, or why it never will. */
 export interface Waiting {
@@ -36,9 +44,11 @@ export interface Waiting {
   readonly accepted: (error?: MemoryStreamerError) => void;
 }
 
+/** Frames with consecutive numbers that wait for their ACK, and whom to tell. */
 interface Unacked {
-  number: number;
-  settled: Settled;
+  first: number;
+  last: number;
+  readonly settled: Settled;
 }
 
 /** What all publications of a client share. */
@@ -82,16 +92,6 @@ export class Publication {
   /** Whether nothing waits for room or for an ACK. */
   get idle(): boolean {
     return this.#waiting.length === 0 && this.#unackedHead === this.#unacked.length;
-  }
-
-  /** Whether something waits for room. */
-  get waiting(): boolean {
-    return this.#waiting.length > 0;
-  }
-
-  /** Frames that wait for their ACK. */
-  get unackedCount(): number {
-    return this.#unacked.length - this.#unackedHead;
   }
 
   /** A connection is there: OPENs the subject on it, then sends again what was not acknowledged. */
@@ -167,7 +167,9 @@ export class Publication {
     }
     const number = this.#nextNumber++;
     block.putBytes(TYPE_DATA, FLAG_ACK_REQUESTED, this.#stream, number, source, start, end);
-    this.#unacked.push({ number, settled });
+    const last = this.#unacked.at(-1);
+    if (last?.settled === settled && last.last === number - 1) last.last = number;
+    else this.#unacked.push({ first: number, last: number, settled });
     if (context.resend) {
       const before = this.#log.heldBytes;
       this.#log.append(source, start, end);
@@ -208,18 +210,19 @@ export class Publication {
     // With as many sequences given as frames acknowledged, all of them are ours.
     const run = number - this.#ackedNumber;
     const exact = this.#ackedNumber > 0 && sequence - this.#ackedSequence === BigInt(run);
-    const { subject } = this;
     while (this.#unackedHead < this.#unacked.length) {
       const entry = this.#unacked[this.#unackedHead]!;
-      if (entry.number > number) break;
-      this.#unackedHead++;
-      const own = exact && entry.number > this.#ackedNumber;
-      const before = own ? BigInt(number - entry.number) : 0n;
-      entry.settled({
-        subject,
+      if (entry.first > number) break;
+      const last = Math.min(entry.last, number);
+      const frameCount = last - entry.first + 1;
+      entry.first = last + 1;
+      if (last === entry.last) this.#unackedHead++;
+      const own = exact && last > this.#ackedNumber;
+      entry.settled(frameCount, {
+        subject: this.subject,
         stream,
-        sequence: sequence - before,
-        exact: own || entry.number === number,
+        sequence: own ? sequence - BigInt(number - last) : sequence,
+        exact: own || last === number,
       });
     }
     this.#ackedNumber = number;
@@ -229,28 +232,32 @@ export class Publication {
 
   /** An ERROR for the frame `number`. False: no such frame waits for its ACK. */
   refused(number: number, error: MemoryStreamerError): boolean {
-    for (let i = this.#unackedHead; i < this.#unacked.length; i++) {
-      const entry = this.#unacked[i]!;
-      if (entry.number > number) return false;
-      if (entry.number < number) continue;
-      this.#unacked.splice(i, 1);
-      if (this.#context.resend) this.#refused.add(number);
-      entry.settled(undefined, error);
-      // Its number is given to no frame of the stream: what follows is not exact until the next ACK.
-      this.#ackedNumber = 0;
-      this.#forgetSettled();
-      return true;
-    }
-    return false;
+    const at = this.#unacked.findIndex(
+      ({ first, last }, index) => index >= this.#unackedHead && first <= number && number <= last,
+    );
+    if (at < 0) return false;
+    const { first, last, settled } = this.#unacked[at]!;
+    const around = [
+      { first, last: number - 1, settled },
+      { first: number + 1, last, settled },
+    ];
+    this.#unacked.splice(at, 1, ...around.filter((entry) => entry.first <= entry.last));
+    if (this.#context.resend) this.#refused.add(number);
+    settled(1, undefined, error);
+    // Its number is given to no frame of the stream: what follows is not exact until the next ACK.
+    this.#ackedNumber = 0;
+    this.#forgetSettled();
+    return true;
   }
 
   #forgetSettled(): void {
-    const first = this.#unacked[this.#unackedHead]?.number ?? this.#nextNumber;
+    const first = this.#unacked[this.#unackedHead]?.first ?? this.#nextNumber;
     const before = this.#log.heldBytes;
     this.#log.release(first - 1);
     for (const number of this.#refused) if (number < first) this.#refused.delete(number);
     this.#context.heldBytes += this.#log.heldBytes - before;
-    if (this.#unackedHead > 1024 && this.#unackedHead * 2 > this.#unacked.length) {
+    // Also when all are settled: `take` extends the last one that waits.
+    if (this.#unackedHead * 2 >= this.#unacked.length) {
       this.#unacked.splice(0, this.#unackedHead);
       this.#unackedHead = 0;
     }
@@ -265,7 +272,7 @@ export class Publication {
     this.#resendNumber = this.#nextNumber;
     this.#forgetSettled();
     for (const waiter of this.#openWaiters.splice(0)) waiter(error);
-    for (const { settled } of unacked) settled(undefined, error);
+    for (const { first, last, settled } of unacked) settled(last - first + 1, undefined, error);
     for (const { accepted } of waiting) accepted(error);
   }
 }

@@ -81,7 +81,7 @@ export class Publisher {
           if (error === undefined) {
             resolve(true);
           } else {
-            this.#settled(undefined, error);
+            this.#settled(1, undefined, error);
             reject(error);
           }
         },
@@ -101,11 +101,11 @@ export class Publisher {
     if (error !== undefined) throw error;
   }
 
-  readonly #settled: Settled = (_published, error) => {
+  readonly #settled: Settled = (frameCount, _published, error) => {
     if (error === undefined) {
-      this.#acknowledgedCount++;
+      this.#acknowledgedCount += frameCount;
     } else {
-      this.#refusedCount++;
+      this.#refusedCount += frameCount;
       this.#error ??= error;
     }
     const settled = this.#acknowledgedCount + this.#refusedCount;
