@@ -33,8 +33,11 @@ import * as layout from './layout.js';
 import type { Lifecycle } from './lifecycle.js';
 import type { Requests } from './requests.js';
 
-/** Receives of one connection before the next one has its turn. */
-const RECEIVES_PER_TURN = 4;
+/**
+ * Receives of one connection before the next one has its turn, and before what came is delivered: with
+ * one block at a time all that a byte passes through stays in the cache.
+ */
+const RECEIVES_PER_TURN = 1;
 
 /** Where the bytes that are being handled lie. */
 const IN_BLOCK = -1;
