@@ -46,7 +46,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
 
 interface Deferred {
   readonly promise: Promise<void>;
-  resolve(): void;
+  readonly resolve: () => void;
 }
 
 function deferred(): Deferred {
