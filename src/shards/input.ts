@@ -74,6 +74,7 @@ export class Input {
   /** True: this connection may be received from again at once. */
   #receiveOnce(slot: number): boolean {
     const { kernel } = this.#context;
+    this.#resetLowWater(slot);
     const isScarce =
       kernel.freeRows(layout.POOL_LARGE_STASHES) === 0 ||
       kernel.freeRows(layout.POOL_RECEIVE_BLOCKS) === 0;
@@ -126,10 +127,6 @@ export class Input {
     const { sys, shared } = context;
     if (context.get(slot, layout.CONNECTION_INPUT) !== 0) return this.#completeFrame(slot);
     const fd = shared.fd(slot);
-    if (context.get(slot, layout.CONNECTION_LOW_WATER) !== 0) {
-      sys.setReceiveLowWater(fd, 1);
-      context.set(slot, layout.CONNECTION_LOW_WATER, 0);
-    }
     const peeked = sys.peek(fd, this.#blockAt, layout.RECEIVE_BLOCK_BYTES);
     if (peeked <= 0) return this.#nothingReceived(slot, peeked);
     context.set(slot, layout.CONNECTION_HEARD, context.tick);
@@ -141,16 +138,23 @@ export class Input {
     if (this.#consumed > 0 || !goOn) return goOn;
     // Not even one whole frame: to be told when it is there, but look once more, for it may just have come.
     const wantedBytes = this.#bytesOfFrame(peeked);
-    if (context.get(slot, layout.CONNECTION_LOW_WATER) === wantedBytes) return false;
     sys.setReceiveLowWater(fd, wantedBytes);
+    context.set(slot, layout.CONNECTION_LOW_WATER, wantedBytes);
     const again = sys.peek(fd, this.#blockAt, wantedBytes);
     if (again >= wantedBytes) return true;
-    context.set(slot, layout.CONNECTION_LOW_WATER, wantedBytes);
     this.#clearReadable(slot);
     return context.has(slot, layout.FLAG_READABLE) && this.#atEnd(slot, again);
   }
 
   #consumed = 0;
+
+  /** The frame that was waited for is being received: smaller ones are news again. */
+  #resetLowWater(slot: number): void {
+    const context = this.#context;
+    if (context.get(slot, layout.CONNECTION_LOW_WATER) === 0) return;
+    context.sys.setReceiveLowWater(context.shared.fd(slot), 1);
+    context.set(slot, layout.CONNECTION_LOW_WATER, 0);
+  }
 
   /** The peer has ended in the middle of a frame: nothing will complete it. */
   #atEnd(slot: number, peeked: number): boolean {
