@@ -88,7 +88,7 @@ export class Input {
     const { sys, shared } = context;
     const received = sys.receive(shared.fd(slot), this.#blockAt + before, wantedBytes);
     if (received <= 0) {
-      if (before > 0) this.#stash(slot, this.#blockAt, before, IN_BLOCK);
+      if (before > 0) this.#leave(slot, this.#blockAt, this.#blockAt + before, IN_BLOCK);
       return this.#nothingReceived(slot, received);
     }
     context.set(slot, layout.CONNECTION_HEARD, context.tick);
