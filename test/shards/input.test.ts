@@ -247,7 +247,12 @@ test('a client that asks and does not read is not heard until it reads', () => {
 // ---- Scarce memory: bytes stay in the kernel ----
 
 describe('with no stash and no block to spare', () => {
-  function scarce(options = {}): { h: Harness; peer: TestPeer; stream: number; restore: () => void } {
+  function scarce(options = {}): {
+    h: Harness;
+    peer: TestPeer;
+    stream: number;
+    restore: () => void;
+  } {
     const h = harness({ socketBufferBytes: 128 * KIB, ...options });
     const peer = h.connect();
     const stream = peer.open('a');

@@ -213,6 +213,11 @@ export class Harness {
     if (!this.shards[shard]!.turn()) this.#running.delete(shard);
   }
 
+  /** That shard turns no more: its thread has ended. */
+  kill(shard: number): void {
+    this.#running.delete(shard);
+  }
+
   /** Turns everything once. */
   round(): void {
     for (const shard of [...this.#running]) this.turn(shard);
