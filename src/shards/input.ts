@@ -10,6 +10,7 @@
  */
 import {
   CODE_INTERNAL,
+  CODE_PAYLOAD_CORRUPT,
   CODE_SHUTTING_DOWN,
   TYPE_ACK,
   TYPE_CREDIT,
@@ -234,18 +235,25 @@ export class Input {
   /** After our GOODBYE: whatever needs an answer is too late, and says so once all is delivered. */
   #handleLate(slot: number, at: number, end: number, source: Source): boolean {
     const context = this.#context;
-    const { kernel, bytes } = context;
+    const { kernel, bytes, shared } = context;
+    const generation = shared.generation(slot);
     while (!context.has(slot, layout.FLAG_LATE)) {
       const whole = kernel.check(at, end - at);
       if (whole === 0) return this.#leave(slot, at, end, source);
       const type = bytes[at + TYPE_BYTE_OFFSET];
-      if (whole < 0) {
+      if (whole < 0 && whole !== -CODE_PAYLOAD_CORRUPT) {
         this.#release(slot, source);
         this.#lifecycle.error(slot, -whole, 0, 0n, faultText(-whole));
         return false;
       }
-      if (type === TYPE_CREDIT || type === TYPE_UNSUBSCRIBE) this.#requests.handle(slot, at);
-      else if (!(type === TYPE_PING || type === TYPE_PONG || type === TYPE_ACK)) {
+      if (whole < 0) {
+        // It needs an answer as any other, and is as late.
+        context.raise(slot, layout.FLAG_LATE);
+        this.#lateSequence(slot, at);
+      } else if (type === TYPE_CREDIT || type === TYPE_UNSUBSCRIBE) {
+        this.#requests.handle(slot, at);
+        if (shared.fd(slot) < 0 || shared.generation(slot) !== generation) return false;
+      } else if (!(type === TYPE_PING || type === TYPE_PONG || type === TYPE_ACK)) {
         context.raise(slot, layout.FLAG_LATE);
         if (type !== TYPE_GOODBYE) this.#lateSequence(slot, at);
       }
