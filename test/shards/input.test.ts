@@ -244,6 +244,32 @@ test('a client that asks and does not read is not heard until it reads', () => {
   expect(peer.told()).toEqual(Array.from({ length: count }, (_, i) => `PONG #${i + 1}`));
 });
 
+test('a client that reads is heard again though there is always more to read', () => {
+  const h = harness({ socketBufferBytes: 16 * KIB });
+  const [publisher, peer] = [h.connect(), h.connect()];
+  const stream = publisher.open('a');
+  for (let i = 0; i < 2000; i++) publisher.publish(stream, Buffer.alloc(1000));
+  h.run();
+  peer.isReading = false;
+  peer.send({
+    type: codes.TYPE_SUBSCRIBE,
+    sequence: 1n,
+    payload: json({ subject: 'a', from: 'first' }),
+  });
+  for (let i = 1; i <= 2000; i++) peer.send(ping(BigInt(i)));
+  h.run();
+  expect(isHeld(h, peer, FLAG_HELD_BY_OUTPUT)).toBe(true);
+  for (let i = 0; i < 50; i++) {
+    peer.isReading = true;
+    peer.pump();
+    peer.isReading = false;
+    h.run();
+  }
+  expect(peer.take().filter(({ type }) => type === codes.TYPE_PONG)).toHaveLength(2000);
+  expect(isHeld(h, peer, FLAG_HELD_BY_OUTPUT)).toBe(false);
+  expect(h.kernels[1]!.deliveredFrames()).toBeLessThan(1000);
+});
+
 // ---- Scarce memory: bytes stay in the kernel ----
 
 describe('with no stash and no block to spare', () => {
