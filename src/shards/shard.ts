@@ -328,10 +328,20 @@ export class Shard {
         this.#sentAll(slot);
         return;
       }
-      if (spans > 0 && !this.#sendSpans(slot, spans)) return;
+      if (spans > 0 && !this.#sendSpans(slot, spans)) return this.#hearAgain(slot);
       if (announced !== 0 && !this.#announce(slot, announced)) return;
     }
     kernel.wantSend(slot);
+    this.#hearAgain(slot);
+  }
+
+  /** Held because its answers waited: they have left, and DATA that is still to come is no reason. */
+  #hearAgain(slot: number): void {
+    const { context } = this;
+    if (!context.has(slot, layout.FLAG_HELD_BY_OUTPUT)) return;
+    if (context.get(slot, layout.CONNECTION_OUT_HEAD) !== 0) return;
+    context.lower(slot, layout.FLAG_HELD_BY_OUTPUT);
+    this.#goOn(slot);
   }
 
   /** False: the socket took less than all, or is gone. */
