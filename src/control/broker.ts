@@ -72,6 +72,8 @@ class RunningBroker implements Broker {
   readonly #eventfds: number[] = [];
   readonly #wakeFd: number;
   readonly #deaths: number[] = [];
+  /** Shards whose new thread has still to say that it is there. */
+  readonly #replaced = new Set<number>();
   #listenFd = -1;
   #port = 0;
   #acceptor: { worker: Worker; port: MessagePort } | undefined;
@@ -256,6 +258,7 @@ class RunningBroker implements Broker {
     switch (message.type) {
       case 'ready':
         this.#shared.setShardState(shard, SHARD_LIVE);
+        if (this.#replaced.delete(shard)) this.#log.warn({ shard }, 'shard replaced');
         break;
       case 'open':
         this.#registry.open(shard, message.ref, message.subject);
@@ -314,8 +317,8 @@ class RunningBroker implements Broker {
       this.#fail(new MemoryStreamerError('MS_ERR_SHARD_LOST', text));
       return;
     }
+    this.#replaced.add(shard);
     this.#startShard(shard);
-    this.#log.warn({ shard }, 'shard replaced');
   }
 
   #diesTooOften(): boolean {
