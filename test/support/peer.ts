@@ -144,7 +144,7 @@ export class Peer {
   static async greet(port: number, options: PeerOptions = {}): Promise<Peer> {
     const peer = await Peer.connect(port, options);
     const welcome = await peer.request(codes.TYPE_HELLO, { versions: [1], client: 'scenario/1' });
-    const { connection } = parse<{ connection: string }>(welcome);
+    const { connection } = parse(welcome) as { connection: string };
     peer.shard = Number.parseInt(connection, 10);
     return peer;
   }
@@ -278,6 +278,11 @@ export class Peer {
     await this.until(() => this.isClosed, 'the end of the connection', timeoutMs);
   }
 
+  /** The other side has ended the connection, in whichever way. */
+  async lost(timeoutMs?: number): Promise<void> {
+    await this.until(() => this.isEnded || this.isClosed, 'its end by the broker', timeoutMs);
+  }
+
   // ---- Sending ----
 
   send(...frames: FrameFields[]): boolean {
@@ -307,14 +312,16 @@ export class Peer {
 
   async open(subject: string): Promise<Opened> {
     const answer = await this.request(codes.TYPE_OPEN, { subject });
-    const { epoch, first, next } = parse<{ epoch: string; first: string; next: string }>(answer);
+    const { epoch, first, next } = parse(answer) as Record<'epoch' | 'first' | 'next', string>;
     return { stream: answer.stream, epoch, first: Number(first), next: Number(next) };
   }
 
   /** Subscribes; a literal subject's stream is expected to go on where SUBSCRIBED says. */
   async subscribe(subject: string, options: object = {}): Promise<void> {
     const answer = await this.request(codes.TYPE_SUBSCRIBE, { subject, ...options });
-    const { streams } = parse<{ streams: { id: number; subject: string; next: string }[] }>(answer);
+    const { streams } = parse(answer) as {
+      streams: { id: number; subject: string; next: string }[];
+    };
     for (const stream of streams) {
       const book = this.book(stream.id);
       book.subject = stream.subject;
@@ -373,8 +380,8 @@ export class Peer {
   }
 }
 
-export function parse<Value>(frame: Frame): Value {
-  return JSON.parse(frame.payload.toString()) as Value;
+export function parse(frame: Frame): unknown {
+  return JSON.parse(frame.payload.toString());
 }
 
 export function describe(frame: Frame): string {

@@ -37,8 +37,14 @@ export class Watched {
       };
       const waiting: Waiting = {
         isTrue,
-        done: () => (end(), resolve()),
-        failed: (error) => (end(), reject(error)),
+        done: () => {
+          end();
+          resolve();
+        },
+        failed: (error) => {
+          end();
+          reject(error);
+        },
       };
       const timer = setTimeout(() => {
         waiting.failed(new Error(`not within ${timeoutMs} ms: ${what()}`));
