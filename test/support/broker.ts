@@ -39,9 +39,10 @@ export class Broker {
   #output = '';
   #errors = '';
 
-  constructor(args: readonly string[]) {
+  /** @param port 0: a free one */
+  constructor(args: readonly string[], port = 0) {
     if (!existsSync(MAIN)) throw new Error('dist/main.js is missing: npm run build');
-    this.#child = spawn(process.execPath, [MAIN, '--port', '0', ...args], {
+    this.#child = spawn(process.execPath, [MAIN, '--port', `${port}`, ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: environment(),
     });
