@@ -249,7 +249,7 @@ async function main() {
         figures.push(...(await inThreads(jobs)).map((t) => t / runs));
       return summary(figures);
     };
-    const line = [`run of ${String(frames).padStart(2)}:`];
+    const line = [];
     if (only.has('one')) line.push(`one ${await perRun([job])} ns`);
     if (only.has('shared')) line.push(`shared ${await perRun([job, job])} ns each`);
     if (only.has('apart')) line.push(`apart ${await perRun([job, { ...job, stream: 2 }])} ns each`);
@@ -267,7 +267,7 @@ async function main() {
       }
       line.push(`through ${summary(figures, 1)} M frames/s`);
     }
-    console.log(line.join('; '));
+    console.log(`run of ${String(frames).padStart(2)}: ${line.join('; ')}`);
   }
 }
 

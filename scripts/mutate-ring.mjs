@@ -430,6 +430,7 @@ function prepare() {
     cpSync(join(root, name), join(copy, name));
   }
   symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'));
+  execFileSync(process.execPath, ['scripts/build.mjs'], { cwd: copy });
 }
 
 /** Answers the file's text with the fault in it; throws when the place is not found. */
@@ -458,7 +459,7 @@ function caughtBy({ threads }) {
   const files = ['test/ring/append.interleavings.test.ts', 'test/ring/cursor.model.test.ts'];
   const tests = run(process.execPath, [vitest, 'run', '--bail', '1', ...files], 120);
   if (tests.status !== 0) {
-    const where = /FAIL\s+test\/ring\/([a-z.]+)\.test/.exec(tests.stdout)?.[1];
+    const where = /FAIL\s+test\/ring\/([a-z.]+)\.test/.exec(tests.stdout + tests.stderr)?.[1];
     return where ?? 'enumeration (it hung)';
   }
   for (let round = 1; round <= Number(values.rounds); round++) {
