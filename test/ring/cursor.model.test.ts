@@ -374,7 +374,7 @@ describe('a log against its model', () => {
       fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 60 }), (steps) =>
         hold(world, steps),
       ),
-      { numRuns: 150 },
+      { numRuns: 100 },
     );
   });
 });
