@@ -30,6 +30,7 @@ import { SharedArea } from '../shards/shared.js';
 import { createLinuxSys } from '../sys/linux.js';
 import { EACCES, EADDRINUSE, EADDRNOTAVAIL, type Sys } from '../sys/sys.js';
 import { VERSION } from '../version.js';
+import { releaseIdlePages } from './idle-pages.js';
 import { Registry } from './registry.js';
 import { ShardPool } from './shard-pool.js';
 import { placeShards, readNodeOfCpu, type Placement } from './topology.js';
@@ -38,6 +39,8 @@ import type { Broker, BrokerOptions } from './types.js';
 const BACKLOG = 4096;
 const ACCEPTOR_FILE = new URL('../acceptor/worker.js', import.meta.url);
 const SHARDS_MAX = 63;
+/** How often control looks for memory that nobody needs. */
+const IDLE_LOOK_MS = 1000;
 /** What the threads may take to end once they have been told to end at once. */
 const ABORT_MS = 1000;
 /** A shard that dies so often within so long is not replaced any more: something is broken for good. */
@@ -87,6 +90,7 @@ class RunningBroker implements Broker {
   #acceptor: { worker: Worker; port: MessagePort } | undefined;
   #fail!: (error: Error) => void;
   #isStopping = false;
+  #idleTimer: NodeJS.Timeout | undefined;
   /** Shards that have not yet said what is awaited of all of them, and what is done then. */
   #awaited: { readonly type: ShardMessage['type']; readonly shards: Set<number>; done: () => void };
 
@@ -220,6 +224,11 @@ class RunningBroker implements Broker {
       throw failure;
     }
     this.#startAcceptor();
+    this.#idleTimer = setInterval(() => {
+      const bytes = releaseIdlePages(this.#kernel, this.#sys);
+      if (bytes > 0) this.#log.debug({ bytes }, 'idle memory given back');
+    }, IDLE_LOOK_MS);
+    this.#idleTimer.unref();
   }
 
   #listen(): void {
@@ -437,6 +446,7 @@ class RunningBroker implements Broker {
   }
 
   async #close(): Promise<void> {
+    clearInterval(this.#idleTimer);
     await this.#pool.close();
     for (const fd of [...this.#eventfds, this.#wakeFd]) this.#sys.close(fd);
   }
