@@ -328,7 +328,10 @@ export class Shard {
         this.#sentAll(slot);
         return;
       }
-      if (spans > 0 && !this.#sendSpans(slot, spans)) return this.#hearAgain(slot);
+      if (spans > 0 && !this.#sendSpans(slot, spans)) {
+        this.#hearAgain(slot);
+        return;
+      }
       if (announced !== 0 && !this.#announce(slot, announced)) return;
     }
     kernel.wantSend(slot);

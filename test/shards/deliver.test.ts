@@ -5,7 +5,7 @@ import { SMALL_SEGMENT_BYTES, MEDIUM_SEGMENT_BYTES } from '../../src/ring/arena.
 import { SEGMENT_BYTES, SEGMENT_STREAM } from '../../src/ring/layout.js';
 import { CONNECTION_REST_BYTES, POOL_LARGE_STASHES } from '../../src/shards/layout.js';
 import { type Harness, harness } from '../support/shard-harness.js';
-import { data, encode, ping, type TestPeer } from '../support/test-peer.js';
+import { encode, ping, type TestPeer } from '../support/test-peer.js';
 
 /** The stream in whose log the byte lies; 0: in none. */
 function streamAt(h: Harness, byteOffset: number): number {

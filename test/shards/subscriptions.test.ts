@@ -330,7 +330,7 @@ describe('credit', () => {
     });
     const [publisher, subscriber] = [h.connect(), h.connect()];
     const streams = ['a', 'b'].map((subject) => publisher.open(subject));
-    for (let i = 0; i < 40; i++) publisher.publish(streams[i % 2]!, `${'x'.repeat(i)}`);
+    for (let i = 0; i < 40; i++) publisher.publish(streams[i % 2]!, 'x'.repeat(i));
     h.run();
     subscriber.subscribe('*', 'first', 7);
     let total = 7;
