@@ -9,8 +9,16 @@ import { buildKernel, root } from './kernels.mjs';
 
 const out = join(root, 'dist');
 const shard = { entry: 'src/shards/kernel/index.ts', shared: true };
-const chaos = { file: 'src/ring/kernel/chaos.ts', from: 'CHAOS: bool = false', to: 'CHAOS: bool = true' };
-const steps = { file: 'src/ring/kernel/chaos.ts', from: 'STEPS: bool = false', to: 'STEPS: bool = true' };
+const chaos = {
+  file: 'src/ring/kernel/chaos.ts',
+  from: 'CHAOS: bool = false',
+  to: 'CHAOS: bool = true',
+};
+const steps = {
+  file: 'src/ring/kernel/chaos.ts',
+  from: 'STEPS: bool = false',
+  to: 'STEPS: bool = true',
+};
 
 /** Those in build/ are for the thread tests alone and are not packed (src/ring/kernel/chaos.ts). */
 const kernels = [

@@ -14,7 +14,13 @@ import { systemClock } from '../clock.js';
 import type { Config } from '../config/table.js';
 import { MemoryStreamerError } from '../errors.js';
 import type { Logger } from '../log.js';
-import { createArena, writeThreadNode, type Geometry } from '../ring/arena.js';
+import {
+  createArena,
+  MEDIUM_SEGMENT_BYTES,
+  SMALL_SEGMENT_BYTES,
+  writeThreadNode,
+  type Geometry,
+} from '../ring/arena.js';
 import { recoverDeadThread } from '../ring/recovery.js';
 import { connectionSlots, planArea, sharedBytes, writeArea } from '../shards/area.js';
 import { loadKernel, type BrokerKernel } from '../shards/kernel.js';
@@ -72,6 +78,10 @@ class RunningBroker implements Broker {
   readonly #eventfds: number[] = [];
   readonly #wakeFd: number;
   readonly #deaths: number[] = [];
+  /** Shards whose new thread has still to say that it is there. */
+  readonly #replaced = new Set<number>();
+  /** Shards that were lost while the broker stops: they are not replaced. */
+  readonly #gone = new Set<number>();
   #listenFd = -1;
   #port = 0;
   #acceptor: { worker: Worker; port: MessagePort } | undefined;
@@ -108,6 +118,7 @@ class RunningBroker implements Broker {
     this.#shared = new SharedArea(memory, geometry.sharedByteOffset, this.#slots);
     this.#kernel = loadKernel(memory, 0);
     this.#sys = createLinuxSys(memory);
+    this.#adviseHugePages();
     for (let shard = 1; shard <= this.shards; shard++) {
       writeArea(memory, this.#areaAt(shard), geometry.sharedByteOffset, streams, plan);
       writeThreadNode(memory, geometry, shard, this.#placement.groupOfShard[shard]!);
@@ -135,6 +146,14 @@ class RunningBroker implements Broker {
 
   #areaAt(shard: number): number {
     return this.#geometry.shardsByteOffset + (shard - 1) * this.#geometry.shardBytes;
+  }
+
+  /** Large segments are written from end to end: with large pages a fresh one costs few faults. Only a hint. */
+  #adviseHugePages(): void {
+    const { dataByteOffset, endByteOffset, smallCount, mediumCount } = this.#geometry;
+    const largeAt =
+      dataByteOffset + smallCount * SMALL_SEGMENT_BYTES + mediumCount * MEDIUM_SEGMENT_BYTES;
+    this.#sys.adviseHugePages(largeAt, endByteOffset - largeAt);
   }
 
   #eventfd(): number {
@@ -256,6 +275,7 @@ class RunningBroker implements Broker {
     switch (message.type) {
       case 'ready':
         this.#shared.setShardState(shard, SHARD_LIVE);
+        if (this.#replaced.delete(shard)) this.#log.warn({ shard }, 'shard replaced');
         break;
       case 'open':
         this.#registry.open(shard, message.ref, message.subject);
@@ -279,12 +299,15 @@ class RunningBroker implements Broker {
     this.#heard(shard, message.type);
   }
 
-  /** Resolves when every shard has said this since now. */
+  /** Resolves when every shard that there is has said this since now. */
   #awaitAll(type: ShardMessage['type']): Promise<void> {
     const { promise, resolve } = deferred();
     const shards = new Set<number>();
-    for (let shard = 1; shard <= this.shards; shard++) shards.add(shard);
+    for (let shard = 1; shard <= this.shards; shard++) {
+      if (!this.#gone.has(shard)) shards.add(shard);
+    }
     this.#awaited = { type, shards, done: resolve };
+    if (shards.size === 0) resolve();
     return promise;
   }
 
@@ -305,7 +328,8 @@ class RunningBroker implements Broker {
       return;
     }
     if (this.#isStopping) {
-      // Nobody is left on it that could be said goodbye.
+      // Nobody is left on it that could be said goodbye, now and in what phases are still to come.
+      this.#gone.add(shard);
       this.#heard(shard, this.#awaited.type);
       return;
     }
@@ -314,8 +338,8 @@ class RunningBroker implements Broker {
       this.#fail(new MemoryStreamerError('MS_ERR_SHARD_LOST', text));
       return;
     }
+    this.#replaced.add(shard);
     this.#startShard(shard);
-    this.#log.warn({ shard }, 'shard replaced');
   }
 
   #diesTooOften(): boolean {

@@ -148,7 +148,10 @@ function assertJoint(arena: Arena, segment: number, next: Tail, where: string): 
   const capacity =
     arena.u64(old + layout.SEGMENT_CAPACITY_BEFORE) + BigInt(arena.capacity(segment));
   expect(arena.u64(row + layout.SEGMENT_BASE_SEQUENCE) === base, `sequences break after ${where}`);
-  expect(arena.u64(row + layout.SEGMENT_CAPACITY_BEFORE) === capacity, `bytes break after ${where}`);
+  expect(
+    arena.u64(row + layout.SEGMENT_CAPACITY_BEFORE) === capacity,
+    `bytes break after ${where}`,
+  );
   expect(
     arena.u32(row + layout.SEGMENT_ORDINAL) === arena.u32(old + layout.SEGMENT_ORDINAL) + 1,
     `ordinals break after ${where}`,
@@ -227,7 +230,8 @@ class Arena {
   }
 
   pinCount(thread: number, segment: number): number {
-    const at = this.#geometry.pinCountsByteOffset + (thread * (this.segmentCount + 1) + segment) * 2;
+    const at =
+      this.#geometry.pinCountsByteOffset + (thread * (this.segmentCount + 1) + segment) * 2;
     return this.#u16[at >>> 1]!;
   }
 

@@ -34,8 +34,11 @@ import * as layout from './layout.js';
 import type { Lifecycle } from './lifecycle.js';
 import type { Requests } from './requests.js';
 
-/** Receives of one connection before the next one has its turn. */
-const RECEIVES_PER_TURN = 4;
+/**
+ * Receives of one connection before the next one has its turn, and before what came is delivered: with
+ * one block at a time all that a byte passes through stays in the cache.
+ */
+const RECEIVES_PER_TURN = 1;
 
 /** Where the bytes that are being handled lie. */
 const IN_BLOCK = -1;
@@ -354,7 +357,7 @@ export class Input {
       return false;
     }
     const stashAt = kernel.rowAt(pool, row) >>> 0;
-    context.bytes.copyWithin(stashAt, at, at + bytes);
+    kernel.copyBytes(stashAt, at, bytes);
     this.#release(slot, source);
     context.set(slot, layout.CONNECTION_INPUT, stashAt);
     context.set(slot, layout.CONNECTION_INPUT_BYTES, bytes);
@@ -369,7 +372,7 @@ export class Input {
     const stashAt = context.get(slot, layout.CONNECTION_INPUT);
     if (stashAt === 0) return 0;
     const bytes = context.get(slot, layout.CONNECTION_INPUT_BYTES);
-    context.bytes.copyWithin(this.#blockAt, stashAt, stashAt + bytes);
+    context.kernel.copyBytes(this.#blockAt, stashAt, bytes);
     this.dropInput(slot);
     return bytes;
   }

@@ -24,6 +24,8 @@ import {
   SEEK_OK,
   SEEK_RESET,
   SEGMENT_BYTES_PER_RECORD,
+  SEGMENT_FIRST_TIMESTAMP,
+  SEGMENT_PREVIOUS,
   SPAN_DATA,
   SPAN_GAP,
   SPAN_NONE,
@@ -31,9 +33,8 @@ import {
   STREAM_SUBSCRIBERS,
   STREAM_TAIL,
 } from '../layout';
-import { baseSequence, myBit, recordAt, segmentAt, segmentCapacity, streamRow } from './memory';
+import { baseSequence, myBit, recordAt, segmentAt, segmentCapacity, segmentRow, streamRow } from './memory';
 import { pin, unpinCursor } from './pool';
-import { sealedNext } from './reclaim';
 import {
   recordEnd,
   recordEndFrame,
@@ -74,6 +75,9 @@ function pinHead(stream: u32): u32 {
     unpinCursor(head);
   }
 }
+
+/** Timestamps of one log are in order but for this: the threads read the same clock, each a little before its claim. */
+const CLOCKS_DIFFER_NS: u64 = 1_000_000_000;
 
 let seenTail: u64 = 0;
 
@@ -155,19 +159,29 @@ function seekSequence(cursor: usize, stream: u32, sequence: u64, tellGap: bool):
   return walkTo(cursor, sequence);
 }
 
+/** The segment before this one; some cursor of this thread pins an older one of the chain. */
+// @ts-ignore: decorator
+@inline function previousOf(segment: u32): u32 {
+  return load<u32>(segmentRow(segment), SEGMENT_PREVIOUS);
+}
+
+/** Moves the cursor from the segment that it pins to a newer one of the chain. */
+function moveTo(cursor: usize, segment: u32): void {
+  const old = load<u32>(cursor, CURSOR_SEGMENT);
+  if (segment == old) return;
+  pin(segment);
+  chaos(20);
+  stand(cursor, segment, 0, 0, 0);
+  unpinCursor(old);
+}
+
 /** Moves an attached cursor forward to a sequence that exists or is the next one. SEEK_BUSY detaches it. */
 function walkTo(cursor: usize, sequence: u64): u32 {
-  let segment = load<u32>(cursor, CURSOR_SEGMENT);
-  while (true) {
-    // Only over records that are written: behind the first one that is not may lie frames, not records.
-    const next = sealedNext(segment);
-    if (!next || baseSequence(next) > sequence) break;
-    pin(next);
-    chaos(20);
-    stand(cursor, next, 0, 0, 0);
-    unpinCursor(segment);
-    segment = next;
-  }
+  const oldest = load<u32>(cursor, CURSOR_SEGMENT);
+  // Back from the tail: nothing between it and a segment that is pinned can be taken away meanwhile.
+  let segment = tailSegment(atomic.load<u64>(streamRow(load<u32>(cursor, CURSOR_STREAM)), STREAM_TAIL));
+  while (segment != oldest && baseSequence(segment) > sequence) segment = previousOf(segment);
+  moveTo(cursor, segment);
   if (walkWithin(cursor, segment, <u32>(sequence - baseSequence(segment)))) return SEEK_OK;
   store<u64>(cursor, sequence, CURSOR_NEXT_SEQUENCE);
   store<u32>(cursor, 0, CURSOR_SEGMENT);
@@ -212,6 +226,12 @@ function walkWithin(cursor: usize, segment: u32, frame: u32): bool {
 function seekTime(cursor: usize, stream: u32, time: u64): u32 {
   const head = pinHead(stream);
   stand(cursor, head, 0, 0, 0);
+  // A segment begins with the first frame that was claimed in it, and threads' clocks differ by less.
+  let segment = tailSegment(atomic.load<u64>(streamRow(stream), STREAM_TAIL));
+  while (segment != head && load<u64>(segmentRow(segment), SEGMENT_FIRST_TIMESTAMP) + CLOCKS_DIFFER_NS > time) {
+    segment = previousOf(segment);
+  }
+  moveTo(cursor, segment);
   while (true) {
     const kind = peek(cursor, 0x7fffffff, true, 0x7fffffff);
     if (kind == SPAN_NONE) {
@@ -319,12 +339,8 @@ export function peek(cursor: usize, bytesMax: u32, mayCross: bool, framesMax: u3
       continue;
     }
     if (word == 0 || !mayCross) return load<u64>(cursor, CURSOR_GAP_FIRST) ? SPAN_GAP : SPAN_NONE;
-    const next = sealNext(word);
-    pin(next);
-    chaos(20);
-    stand(cursor, next, 0, 0, 0);
-    unpinCursor(segment);
-    segment = next;
+    segment = sealNext(word);
+    moveTo(cursor, segment);
     record = offset = frame = end = endFrame = 0;
   }
   store<u32>(cursor, <u32>segmentAt(segment) + offset, CURSOR_SPAN_ADDRESS);
@@ -368,6 +384,7 @@ export function takeGap(cursor: usize): u64 {
  * address + `sentBytes`), 0 when it ended between two frames.
  */
 export function advance(cursor: usize, sentBytes: u32): u32 {
+  if (sentBytes == 0) return 0;
   const spanBytes = load<u32>(cursor, CURSOR_SPAN_BYTES);
   const offset = load<u32>(cursor, CURSOR_OFFSET);
   if (sentBytes == spanBytes) {

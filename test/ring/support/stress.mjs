@@ -1,5 +1,6 @@
 // The main side of the thread tests: makes an arena and threads, lets them work, has some of them die,
 // recovers from that by src/ring/recovery.ts, and judges what came out.
+import { performance } from 'node:perf_hooks';
 import { setImmediate as immediate, setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { createArena } from '../../../dist/ring/arena.js';
@@ -46,6 +47,8 @@ export const DEFAULTS = {
 };
 
 const END_MS_MAX = 15_000;
+/** Less than a thread blocks before it gives up: recovery must not depend on that. */
+const RECOVERY_MS_MAX = 2000;
 
 /** Answers `{ok, error, …}`; never throws for a fault of the ring. */
 export async function runStress(options) {
@@ -183,6 +186,9 @@ class Stress {
     this.recovered.lostSequences += recovered.lostSequences;
     this.recovered.seals += recovered.seals;
     this.recovered.milliseconds = Math.max(this.recovered.milliseconds, recovered.milliseconds);
+    if (recovered.milliseconds > RECOVERY_MS_MAX) {
+      this.error ??= `recovery from thread ${thread} took ${recovered.milliseconds} ms`;
+    }
   }
 
   /** Lets the threads work for the time given, and really ends some of them meanwhile. */

@@ -20,7 +20,7 @@ import {
 const { memory, geometry, thread, config, incarnation, kernelPath } = workerData;
 const BLOCK_MS = 2500;
 const SEEK_BUSY = 2;
-const TYPE_DATA = 0x20n;
+const TYPE_DATA = 0x20;
 const ANY = 0x7fffffff;
 /** Timestamps: publisher and first number of the run, plus this, so that they look like nanoseconds. */
 const TIME_BASE = 1_700_000_000_000_000_000n;
@@ -93,11 +93,15 @@ function generate() {
     bytes.copyWithin(at + 40, from, from + payload);
     at += kernel.encode(
       at,
-      TYPE_DATA | (1n << 8n) | (77n << 24n),
+      TYPE_DATA,
+      1,
+      77,
       identityOf(thread, first + frames),
       payload,
-      1n,
-      2n,
+      1,
+      0,
+      2,
+      0,
     );
   }
   area.setAttempted(stream, first + frames);
@@ -169,7 +173,8 @@ function checkFrames(stream, reader, at, spanBytes, sentBytes) {
   while (reached < sentBytes) {
     const frame = at + reached;
     const whole = kernel.check(frame, spanBytes - reached);
-    if (whole <= 0) fail(`a frame of stream ${stream} is damaged: ${whole}, after ${reader.expected}`);
+    if (whole <= 0)
+      fail(`a frame of stream ${stream} is damaged: ${whole}, after ${reader.expected}`);
     if (view.getUint32(frame + 4, true) !== 0) fail('flags or code were passed on');
     const sequence = view.getBigUint64(frame + 16, true);
     if (reader.expected !== 0n && sequence !== reader.expected) {
@@ -272,7 +277,11 @@ function reseek(stream, reader) {
   const how = random.below(5);
   if (how < 3) {
     // Where it stood: nothing may be lost by that.
-    place(stream, reader.expected === 0n ? layout.FROM_FIRST : layout.FROM_SEQUENCE, reader.expected);
+    place(
+      stream,
+      reader.expected === 0n ? layout.FROM_FIRST : layout.FROM_SEQUENCE,
+      reader.expected,
+    );
     return;
   }
   exact = false;
@@ -298,7 +307,7 @@ function signalOwed() {
 
 function takeNews() {
   let any = false;
-  for (let stream; (stream = kernel.nextNews()) >= 0; ) {
+  for (let stream; (stream = kernel.nextNews()) >= 0;) {
     any = true;
     awaitsRoom = false;
     if (stream !== 0 && readers.has(stream)) dirty.add(stream);

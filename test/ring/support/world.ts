@@ -17,11 +17,15 @@ import { recoverDeadThread } from '../../../src/ring/recovery.js';
 export interface TestKernel extends RingKernel {
   encode(
     frameByteOffset: number,
-    typeFlagsCode: bigint,
+    type: number,
+    flags: number,
+    code: number,
     stream: number,
     payloadBytes: number,
-    sequence: bigint,
-    timestamp: bigint,
+    sequenceLow: number,
+    sequenceHigh: number,
+    timestampLow: number,
+    timestampHigh: number,
   ): number;
   check(frameByteOffset: number, byteCount: number): number;
 }
@@ -29,7 +33,7 @@ export interface TestKernel extends RingKernel {
 const AREA_BYTES = 65536;
 const CURSORS_BYTE_OFFSET = 4096;
 const SOURCE_BYTE_OFFSET = 8192;
-const TYPE_DATA = 0x20n;
+const TYPE_DATA = 0x20;
 export const ANY = 0x7fffffff;
 
 const modules = new Map<string, WebAssembly.Module>();
@@ -175,6 +179,12 @@ export class World {
     return this.geometry.shardsByteOffset + (thread - 1) * this.geometry.shardBytes;
   }
 
+  /** The stream's tail, as it stands in memory. */
+  tail(stream: number): bigint {
+    const row = this.geometry.streamsByteOffset + stream * layout.STREAM_BYTES;
+    return this.#view.getBigUint64(row + layout.STREAM_TAIL, true);
+  }
+
   // ---- What threads do ----
 
   /** Appends `count` frames; what finds no room is kept, and `retry` goes on with it. */
@@ -201,7 +211,7 @@ export class World {
     let at = source;
     for (const number of numbers) {
       this.#bytes.fill(number & 0xff, at + 40, at + 40 + payloadBytes);
-      at += kernel.encode(at, TYPE_DATA | (3n << 8n), number, payloadBytes, 9n, 9n);
+      at += kernel.encode(at, TYPE_DATA, 3, 7, number, payloadBytes, 9, 9, 9, 9);
     }
     for (const number of numbers) this.doubtful[stream]!.add(number);
     const taken = kernel.append(stream, source, numbers.length, at - source, time);
@@ -287,7 +297,7 @@ export class World {
   /** Whole frames in memory; throws when one is damaged. */
   framesAt(at: number, bytes: number): Frame[] {
     const frames: Frame[] = [];
-    for (let reached = 0; reached < bytes; ) {
+    for (let reached = 0; reached < bytes;) {
       const whole = this.kernel(0).check(at + reached, bytes - reached);
       if (whole <= 0) throw new Error(`a damaged frame: ${whole}`);
       frames.push({
