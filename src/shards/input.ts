@@ -138,8 +138,9 @@ export class Input {
     const generation = shared.generation(slot);
     const goOn = this.#handle(slot, this.#blockAt, this.#blockAt + peeked, IN_KERNEL);
     if (shared.fd(slot) !== fd || shared.generation(slot) !== generation) return false;
-    if (this.#consumed > 0) sys.discard(fd, this.#consumed);
-    if (this.#consumed > 0 || !goOn) return goOn;
+    if (this.#consumed > 0)
+      return this.#dropHandled(slot, Math.min(this.#consumed, peeked)) && goOn;
+    if (!goOn) return false;
     // Not even one whole frame: to be told when it is there, but look once more, for it may just have come.
     const wantedBytes = this.#bytesOfFrame(peeked);
     sys.setReceiveLowWater(fd, wantedBytes);
@@ -151,6 +152,20 @@ export class Input {
   }
 
   #consumed = 0;
+
+  /** What was handled leaves the kernel, all of it: what stayed would be handled again. */
+  #dropHandled(slot: number, byteCount: number): boolean {
+    const { sys, shared } = this.#context;
+    for (let left = byteCount; left > 0;) {
+      const dropped = sys.discard(shared.fd(slot), left);
+      if (dropped <= 0) {
+        this.#lifecycle.closeNow(slot);
+        return false;
+      }
+      left -= dropped;
+    }
+    return true;
+  }
 
   /** The frame that was waited for is being received: smaller ones are news again. */
   #resetLowWater(slot: number): void {

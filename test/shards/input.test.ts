@@ -301,6 +301,17 @@ describe('with no stash and no block to spare', () => {
     restore();
   });
 
+  test('what was handled leaves the kernel, also where that takes several calls', () => {
+    const { h, peer, stream, restore } = scarce({ seed: 5 });
+    h.sys.faults.shortRead = 0.5;
+    const frames = payloads(60).map((payload) => data(stream, payload));
+    peer.write(Buffer.concat(frames));
+    h.run();
+    expect(Buffer.concat(received(peer)).equals(Buffer.concat(payloads(60)))).toBe(true);
+    expect(h.control.nextSequenceOf(stream)).toBe(61n);
+    restore();
+  });
+
   test('a frame in two parts is told of when it is whole, and small ones after it too', () => {
     const { h, peer, stream, restore } = scarce();
     const frame = data(stream, Buffer.alloc(20_000, 'x'));

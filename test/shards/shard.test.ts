@@ -310,6 +310,7 @@ test('a shard that blocks is signalled when another one has news for it', () => 
   const stream = publisher.open('a');
   subscriber.subscribe('a');
   let isDone = false;
+  h.sys.signalled.length = 0;
   h.sys.onBlock = () => {
     if (isDone) return;
     isDone = true;
@@ -319,6 +320,7 @@ test('a shard that blocks is signalled when another one has news for it', () => 
   };
   h.turn(2); // it blocks; meanwhile shard 1 appends; it must be woken by its eventfd
   expect(isDone).toBe(true);
+  expect(h.sys.signalled).toEqual([h.eventfds[2]]);
   expect(subscriber.told()).toEqual(['DATA 1#1 wake up']);
 });
 
@@ -326,6 +328,7 @@ test('a publisher that blocks on a full log is signalled when a subscriber elsew
   const h = harness({ shards: 2, retentionBytes: 64 * KIB });
   const { publisher, subscriber } = holdBack(h, 2);
   let isDone = false;
+  h.sys.signalled.length = 0;
   h.sys.onBlock = () => {
     if (isDone) return;
     isDone = true;
@@ -334,6 +337,7 @@ test('a publisher that blocks on a full log is signalled when a subscriber elsew
   };
   h.turn(1);
   expect(isDone).toBe(true);
+  expect(h.sys.signalled).toContain(h.eventfds[1]);
   expect(isHeld(h, publisher)).toBe(false);
 });
 

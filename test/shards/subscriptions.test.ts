@@ -247,6 +247,24 @@ describe('overlapping subscriptions', () => {
     expect(subscriber.told()).toEqual(['OPENED 1 a.b unasked', ...messages(1, 1)]);
   });
 
+  test('a stream born later is under the earliest, literal or not: its credit counts', () => {
+    const h = harness();
+    const [publisher, ...subscribers] = [h.connect(), h.connect(), h.connect()];
+    for (const [i, patterns] of [
+      ['>', 'a'],
+      ['a', '>'],
+    ].entries()) {
+      subscribers[i]!.subscribe(patterns[0]!, 'new', 1);
+      subscribers[i]!.subscribe(patterns[1]!, 'new');
+    }
+    const stream = publisher!.open('a');
+    for (let i = 1; i <= 3; i++) publisher!.publish(stream, `m${i}`);
+    h.run();
+    for (const peer of subscribers) {
+      expect(peer.told()).toEqual(['OPENED 1 a unasked', ...messages(1, 1)]);
+    }
+  });
+
   test('UNSUBSCRIBE hands the stream over to the next that covers it, without a hole or a repetition', () => {
     const stage = five();
     const { subscriber } = stage;

@@ -37,6 +37,8 @@ export interface HarnessOptions extends FakeOptions {
 /** Counts what moves, and lets a test act while a shard blocks. */
 export class CountingSys extends FakeSys {
   moved = 0;
+  /** Every eventfd that was signalled. */
+  readonly signalled: number[] = [];
   /** Called in place of a wait that would block; then the wait looks once more. */
   onBlock: ((epollFd: number) => void) | undefined;
 
@@ -64,6 +66,11 @@ export class CountingSys extends FakeSys {
   override close(fd: number): number {
     this.moved++;
     return super.close(fd);
+  }
+
+  override eventfdSignal(fd: number): number {
+    this.signalled.push(fd);
+    return super.eventfdSignal(fd);
   }
 
   override epollWait(epollFd: number, timeoutMs: number): number {
