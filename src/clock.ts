@@ -14,4 +14,5 @@ export const systemClock: Clock = {
   monotonicMs: () => performance.now(),
 };
 
+// eslint-disable-next-line no-restricted-properties -- this is where it comes from
 export const systemRandom: Random = () => Math.random();

@@ -1,1 +1,3 @@
-export { MemoryStreamerError } from './errors.js';
+export { ERROR_CODES, MemoryStreamerError, type ErrorCode } from './errors.js';
+export * from './client/index.js';
+export type { From } from './frame/payloads.js';

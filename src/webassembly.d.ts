@@ -7,7 +7,7 @@ declare namespace WebAssembly {
   }
   class Memory {
     constructor(descriptor: MemoryDescriptor);
-    readonly buffer: ArrayBuffer & SharedArrayBuffer;
+    readonly buffer: ArrayBufferLike;
   }
   interface Module {
     readonly [Symbol.toStringTag]?: 'WebAssembly.Module';

@@ -6,11 +6,11 @@ import { errorText, EXIT_DONE, exitCodeOf } from './exit-codes.js';
 
 type Command = (argv: readonly string[]) => Promise<number>;
 
-/** Modules and the function of each, loaded only when they are asked for. */
-const COMMANDS: ReadonlyMap<string, { module: string; run: string }> = new Map([
-  ['serve', { module: './serve.js', run: 'runServe' }],
-  ['pub', { module: './pub.js', run: 'runPub' }],
-  ['sub', { module: './sub.js', run: 'runSub' }],
+/** Loaded only when they are asked for: `pub` needs no koffi, and nothing but `serve` a configuration. */
+const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
+  ['serve', async (): Promise<Command> => (await import('./serve.js')).runServe],
+  ['pub', async (): Promise<Command> => (await import('./pub.js')).runPub],
+  ['sub', async (): Promise<Command> => (await import('./sub.js')).runSub],
 ]);
 
 /** Runs the command line `argv` (without node and script), and ends the process with its code. */
@@ -42,9 +42,8 @@ async function dispatch(argv: readonly string[]): Promise<number> {
 }
 
 async function run(name: string, argv: readonly string[]): Promise<number> {
-  const command = COMMANDS.get(name)!;
-  const loaded = (await import(command.module)) as Record<string, Command>;
-  return loaded[command.run]!(argv);
+  const command = await COMMANDS.get(name)!();
+  return command(argv);
 }
 
 function print(text: string): number {

@@ -17,9 +17,7 @@ import { createLogger, type Logger } from '../log.js';
 import { errorText, EXIT_DONE, EXIT_FAULT } from './exit-codes.js';
 
 /** What `stop()` may take beyond `shutdown.grace` before it is no longer waited for. */
-const STOP_OVERTIME_MS = 5_000;
-
-const BROKER_MODULE = new URL('../control/broker.js', import.meta.url).href;
+const STOP_OVERTIME_MS = 2_000;
 
 /** Runs the broker until a signal ends it; answers the exit code. `start` is given by tests alone. */
 export async function runServe(argv: readonly string[], start?: StartBroker): Promise<number> {
@@ -68,8 +66,9 @@ function requireMachine(config: Config, log: Logger): void {
 }
 
 async function loadStartBroker(): Promise<StartBroker> {
-  const loaded = (await import(BROKER_MODULE)) as { startBroker: StartBroker };
-  return loaded.startBroker;
+  // Not above: `--help` and a refused configuration need no koffi.
+  const { startBroker } = await import('../control/broker.js');
+  return startBroker;
 }
 
 /** Listens to the process' signals from before the broker starts, so that none is lost. */

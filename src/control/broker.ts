@@ -14,7 +14,13 @@ import { systemClock } from '../clock.js';
 import type { Config } from '../config/table.js';
 import { MemoryStreamerError } from '../errors.js';
 import type { Logger } from '../log.js';
-import { createArena, writeThreadNode, type Geometry } from '../ring/arena.js';
+import {
+  createArena,
+  MEDIUM_SEGMENT_BYTES,
+  SMALL_SEGMENT_BYTES,
+  writeThreadNode,
+  type Geometry,
+} from '../ring/arena.js';
 import { recoverDeadThread } from '../ring/recovery.js';
 import { connectionSlots, planArea, sharedBytes, writeArea } from '../shards/area.js';
 import { loadKernel, type BrokerKernel } from '../shards/kernel.js';
@@ -46,7 +52,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
 
 interface Deferred {
   readonly promise: Promise<void>;
-  resolve(): void;
+  readonly resolve: () => void;
 }
 
 function deferred(): Deferred {
@@ -112,6 +118,7 @@ class RunningBroker implements Broker {
     this.#shared = new SharedArea(memory, geometry.sharedByteOffset, this.#slots);
     this.#kernel = loadKernel(memory, 0);
     this.#sys = createLinuxSys(memory);
+    this.#adviseHugePages();
     for (let shard = 1; shard <= this.shards; shard++) {
       writeArea(memory, this.#areaAt(shard), geometry.sharedByteOffset, streams, plan);
       writeThreadNode(memory, geometry, shard, this.#placement.groupOfShard[shard]!);
@@ -139,6 +146,14 @@ class RunningBroker implements Broker {
 
   #areaAt(shard: number): number {
     return this.#geometry.shardsByteOffset + (shard - 1) * this.#geometry.shardBytes;
+  }
+
+  /** Large segments are written from end to end: with large pages a fresh one costs few faults. Only a hint. */
+  #adviseHugePages(): void {
+    const { dataByteOffset, endByteOffset, smallCount, mediumCount } = this.#geometry;
+    const largeAt =
+      dataByteOffset + smallCount * SMALL_SEGMENT_BYTES + mediumCount * MEDIUM_SEGMENT_BYTES;
+    this.#sys.adviseHugePages(largeAt, endByteOffset - largeAt);
   }
 
   #eventfd(): number {

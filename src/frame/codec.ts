@@ -245,6 +245,15 @@ export class FrameDecoder {
     return taken;
   }
 
+  /** Forgets everything received: for a new connection on the same memory. */
+  reset(): void {
+    this.#head = this.#start;
+    this.#tail = this.#start;
+    this.#tableFrames = 0;
+    this.#tableNext = 0;
+    this.fault = 0;
+  }
+
   /** Moves to the next whole frame. False: more bytes are needed, or `fault` is set. */
   next(): boolean {
     if (this.#tableNext === this.#tableFrames && !this.#scan()) return false;

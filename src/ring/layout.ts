@@ -40,8 +40,8 @@ export const GEOMETRY_MEDIUM_BYTES = 1076;
 export const GEOMETRY_LARGE_BYTES = 1080;
 
 // ---- Control page: words that change ----
-/** u32, atomic: where the next search of the pool begins. */
-export const POOL_HINT_BYTE_OFFSET = 1280;
+/** u32[8][3], atomic: by node and class, the lowest place of the class that may be free. */
+export const POOL_HINTS_BYTE_OFFSET = 1280;
 /** u64, atomic: threads that wait for a free segment. */
 export const POOL_WAITERS_BYTE_OFFSET = 1408;
 /** u32, atomic; written by control: streams made so far, so that ids run 1 … count. */

@@ -57,7 +57,7 @@ export function planArea(options: AreaOptions): AreaPlan {
   const streamFlagsAt = streamListsAt + (options.streams + 1) * 4;
   const bucketsAt = align(streamFlagsAt + options.streams + 1, 128);
   let buckets = 1024;
-  while (buckets < poolRows[layout.POOL_PUBLICATIONS]!) buckets *= 2;
+  while (buckets < poolRows[layout.POOL_PUBLICATIONS]) buckets *= 2;
   let at = align(bucketsAt + buckets * 4, 4096);
   const poolAt: number[] = [];
   for (let pool = 0; pool < layout.POOL_COUNT; pool++) {

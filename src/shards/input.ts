@@ -10,6 +10,7 @@
  */
 import {
   CODE_INTERNAL,
+  CODE_PAYLOAD_CORRUPT,
   CODE_SHUTTING_DOWN,
   TYPE_ACK,
   TYPE_CREDIT,
@@ -33,8 +34,11 @@ import * as layout from './layout.js';
 import type { Lifecycle } from './lifecycle.js';
 import type { Requests } from './requests.js';
 
-/** Receives of one connection before the next one has its turn. */
-const RECEIVES_PER_TURN = 4;
+/**
+ * Receives of one connection before the next one has its turn, and before what came is delivered: with
+ * one block at a time all that a byte passes through stays in the cache.
+ */
+const RECEIVES_PER_TURN = 1;
 
 /** Where the bytes that are being handled lie. */
 const IN_BLOCK = -1;
@@ -74,6 +78,7 @@ export class Input {
   /** True: this connection may be received from again at once. */
   #receiveOnce(slot: number): boolean {
     const { kernel } = this.#context;
+    this.#resetLowWater(slot);
     const isScarce =
       kernel.freeRows(layout.POOL_LARGE_STASHES) === 0 ||
       kernel.freeRows(layout.POOL_RECEIVE_BLOCKS) === 0;
@@ -87,7 +92,7 @@ export class Input {
     const { sys, shared } = context;
     const received = sys.receive(shared.fd(slot), this.#blockAt + before, wantedBytes);
     if (received <= 0) {
-      if (before > 0) this.#stash(slot, this.#blockAt, before, IN_BLOCK);
+      if (before > 0) this.#leave(slot, this.#blockAt, this.#blockAt + before, IN_BLOCK);
       return this.#nothingReceived(slot, received);
     }
     context.set(slot, layout.CONNECTION_HEARD, context.tick);
@@ -126,10 +131,6 @@ export class Input {
     const { sys, shared } = context;
     if (context.get(slot, layout.CONNECTION_INPUT) !== 0) return this.#completeFrame(slot);
     const fd = shared.fd(slot);
-    if (context.get(slot, layout.CONNECTION_LOW_WATER) !== 0) {
-      sys.setReceiveLowWater(fd, 1);
-      context.set(slot, layout.CONNECTION_LOW_WATER, 0);
-    }
     const peeked = sys.peek(fd, this.#blockAt, layout.RECEIVE_BLOCK_BYTES);
     if (peeked <= 0) return this.#nothingReceived(slot, peeked);
     context.set(slot, layout.CONNECTION_HEARD, context.tick);
@@ -141,16 +142,23 @@ export class Input {
     if (this.#consumed > 0 || !goOn) return goOn;
     // Not even one whole frame: to be told when it is there, but look once more, for it may just have come.
     const wantedBytes = this.#bytesOfFrame(peeked);
-    if (context.get(slot, layout.CONNECTION_LOW_WATER) === wantedBytes) return false;
     sys.setReceiveLowWater(fd, wantedBytes);
+    context.set(slot, layout.CONNECTION_LOW_WATER, wantedBytes);
     const again = sys.peek(fd, this.#blockAt, wantedBytes);
     if (again >= wantedBytes) return true;
-    context.set(slot, layout.CONNECTION_LOW_WATER, wantedBytes);
     this.#clearReadable(slot);
     return context.has(slot, layout.FLAG_READABLE) && this.#atEnd(slot, again);
   }
 
   #consumed = 0;
+
+  /** The frame that was waited for is being received: smaller ones are news again. */
+  #resetLowWater(slot: number): void {
+    const context = this.#context;
+    if (context.get(slot, layout.CONNECTION_LOW_WATER) === 0) return;
+    context.sys.setReceiveLowWater(context.shared.fd(slot), 1);
+    context.set(slot, layout.CONNECTION_LOW_WATER, 0);
+  }
 
   /** The peer has ended in the middle of a frame: nothing will complete it. */
   #atEnd(slot: number, peeked: number): boolean {
@@ -245,18 +253,25 @@ export class Input {
   /** After our GOODBYE: whatever needs an answer is too late, and says so once all is delivered. */
   #handleLate(slot: number, at: number, end: number, source: Source): boolean {
     const context = this.#context;
-    const { kernel, bytes } = context;
+    const { kernel, bytes, shared } = context;
+    const generation = shared.generation(slot);
     while (!context.has(slot, layout.FLAG_LATE)) {
       const whole = kernel.check(at, end - at);
       if (whole === 0) return this.#leave(slot, at, end, source);
       const type = bytes[at + TYPE_BYTE_OFFSET];
-      if (whole < 0) {
+      if (whole < 0 && whole !== -CODE_PAYLOAD_CORRUPT) {
         this.#release(slot, source);
         this.#lifecycle.error(slot, -whole, 0, 0n, faultText(-whole));
         return false;
       }
-      if (type === TYPE_CREDIT || type === TYPE_UNSUBSCRIBE) this.#requests.handle(slot, at);
-      else if (!(type === TYPE_PING || type === TYPE_PONG || type === TYPE_ACK)) {
+      if (whole < 0) {
+        // It needs an answer as any other, and is as late.
+        context.raise(slot, layout.FLAG_LATE);
+        this.#lateSequence(slot, at);
+      } else if (type === TYPE_CREDIT || type === TYPE_UNSUBSCRIBE) {
+        this.#requests.handle(slot, at);
+        if (shared.fd(slot) < 0 || shared.generation(slot) !== generation) return false;
+      } else if (!(type === TYPE_PING || type === TYPE_PONG || type === TYPE_ACK)) {
         context.raise(slot, layout.FLAG_LATE);
         if (type !== TYPE_GOODBYE) this.#lateSequence(slot, at);
       }
@@ -342,7 +357,7 @@ export class Input {
       return false;
     }
     const stashAt = kernel.rowAt(pool, row) >>> 0;
-    context.bytes.copyWithin(stashAt, at, at + bytes);
+    kernel.copyBytes(stashAt, at, bytes);
     this.#release(slot, source);
     context.set(slot, layout.CONNECTION_INPUT, stashAt);
     context.set(slot, layout.CONNECTION_INPUT_BYTES, bytes);
@@ -357,7 +372,7 @@ export class Input {
     const stashAt = context.get(slot, layout.CONNECTION_INPUT);
     if (stashAt === 0) return 0;
     const bytes = context.get(slot, layout.CONNECTION_INPUT_BYTES);
-    context.bytes.copyWithin(this.#blockAt, stashAt, stashAt + bytes);
+    context.kernel.copyBytes(this.#blockAt, stashAt, bytes);
     this.dropInput(slot);
     return bytes;
   }

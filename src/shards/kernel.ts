@@ -10,6 +10,8 @@ export interface BrokerKernel extends RingKernel {
   giveRow(pool: number, row: number): void;
   freeRows(pool: number): number;
   rowAt(pool: number, row: number): number;
+  /** Copies bytes that belong to this thread alone. */
+  copyBytes(toByteOffset: number, fromByteOffset: number, byteCount: number): void;
   /** Not 0: news of this stream is listed by `collectNews`. */
   setStreamFlag(stream: number, value: number): void;
 

@@ -60,27 +60,25 @@ export class Requests {
     );
     const isFirst = !context.has(slot, layout.FLAG_STARTED);
     if (type !== codes.TYPE_HELLO) context.raise(slot, layout.FLAG_STARTED);
-    switch (type) {
-      case codes.TYPE_PING:
-        return this.#ping(slot, sequence, payload);
-      case codes.TYPE_PONG:
-      case codes.TYPE_ACK:
-        return;
-      case codes.TYPE_HELLO:
-        return this.#hello(slot, sequence, payload, isFirst);
-      case codes.TYPE_OPEN:
-        return this.#open(slot, sequence, payload);
-      case codes.TYPE_SUBSCRIBE:
-        return this.#subscribe(slot, sequence, payload);
-      case codes.TYPE_UNSUBSCRIBE:
-        return this.#unsubscribe(slot, sequence, payload);
-      case codes.TYPE_CREDIT:
-        return this.#credit(slot, sequence, payload);
-      case codes.TYPE_GOODBYE:
-        return this.#lifecycle.goodbye(slot, 'goodbye');
-      default:
-        return this.#refuse(slot, codes.CODE_UNEXPECTED, sequence, 'this was not asked for');
-    }
+    this.#dispatch(slot, type, sequence, payload, isFirst);
+  }
+
+  #dispatch(
+    slot: number,
+    type: number,
+    sequence: bigint,
+    payload: Uint8Array,
+    isFirst: boolean,
+  ): void {
+    if (type === codes.TYPE_PING) this.#ping(slot, sequence, payload);
+    else if (type === codes.TYPE_PONG || type === codes.TYPE_ACK) return;
+    else if (type === codes.TYPE_HELLO) this.#hello(slot, sequence, payload, isFirst);
+    else if (type === codes.TYPE_OPEN) this.#open(slot, sequence, payload);
+    else if (type === codes.TYPE_SUBSCRIBE) this.#subscribe(slot, sequence, payload);
+    else if (type === codes.TYPE_UNSUBSCRIBE) this.#unsubscribe(slot, sequence, payload);
+    else if (type === codes.TYPE_CREDIT) this.#credit(slot, sequence, payload);
+    else if (type === codes.TYPE_GOODBYE) this.#lifecycle.goodbye(slot, 'goodbye');
+    else this.#refuse(slot, codes.CODE_UNEXPECTED, sequence, 'this was not asked for');
   }
 
   #refuse(slot: number, code: number, sequence: bigint, text: string): void {

@@ -24,6 +24,7 @@ const WAIT_MS_TIMED = 20;
 const ADOPTIONS_PER_TURN = 64;
 const RECEIVERS_PER_TURN = 64;
 const SENDERS_PER_TURN = 256;
+const RECEIVES_BEFORE_GOODBYE = 4;
 const SENDS_PER_CONNECTION = 4;
 /** `backoff`: the shard polls for so long after it last had something to do, then it blocks. */
 const BACKOFF_MS = 0.2;
@@ -343,10 +344,20 @@ export class Shard {
         this.#sentAll(slot);
         return;
       }
-      if (spans > 0 && !this.#sendSpans(slot, spans)) return;
+      if (spans > 0 && !this.#sendSpans(slot, spans)) return this.#hearAgain(slot);
       if (announced !== 0 && !this.#announce(slot, announced)) return;
     }
     kernel.wantSend(slot);
+    this.#hearAgain(slot);
+  }
+
+  /** Held because its answers waited: they have left, and DATA that is still to come is no reason. */
+  #hearAgain(slot: number): void {
+    const { context } = this;
+    if (!context.has(slot, layout.FLAG_HELD_BY_OUTPUT)) return;
+    if (context.get(slot, layout.CONNECTION_OUT_HEAD) !== 0) return;
+    context.lower(slot, layout.FLAG_HELD_BY_OUTPUT);
+    this.#goOn(slot);
   }
 
   /** False: the socket took less than all, or is gone. */
@@ -528,7 +539,8 @@ export class Shard {
     const { context } = this;
     if (context.has(slot, layout.FLAG_CLOSING | layout.FLAG_GOODBYE)) return;
     context.raise(slot, layout.FLAG_READABLE);
-    this.input.receive(slot);
+    // A publisher at full speed never pauses: so much is taken, and what comes after it is late.
+    for (let i = 0; i < RECEIVES_BEFORE_GOODBYE && this.input.receive(slot); i++);
     if (context.shared.fd(slot) < 0) return;
     // One that is held is said goodbye when it is not; see `#advanceState`.
     if (context.flags(slot) & (FLAGS_HELD | layout.FLAG_CLOSING)) return;

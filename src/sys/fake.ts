@@ -342,6 +342,11 @@ export class FakeSys implements S.Sys {
     return 0;
   }
 
+  adviseHugePages(byteOffset: number, byteCount: number): number {
+    checkPages(byteOffset, byteCount, FAKE_PAGE_BYTES, this.arenaBytes);
+    return 0;
+  }
+
   nodeOfPage(byteOffset: number): number {
     checkRange(byteOffset, 1, this.arenaBytes);
     return this.#nodeOfPage(byteOffset);

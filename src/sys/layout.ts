@@ -69,6 +69,7 @@ export const EFD_NONBLOCK = 0x800;
 export const EFD_CLOEXEC = 0x80000;
 export const CLOCK_REALTIME = 0;
 export const MADV_DONTNEED = 4;
+export const MADV_HUGEPAGE = 14;
 export const RLIMIT_NOFILE = 7;
 
 /** Error numbers that only the seam itself needs; the others stand beside the interface. */

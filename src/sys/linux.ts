@@ -275,6 +275,11 @@ class LinuxSys implements Sys {
     return this.#answer(this.#libc.madvise(this.#base + byteOffset, byteCount, L.MADV_DONTNEED));
   }
 
+  adviseHugePages(byteOffset: number, byteCount: number): number {
+    checkPages(byteOffset, byteCount, this.#pageBytes, this.arenaBytes);
+    return this.#answer(this.#libc.madvise(this.#base + byteOffset, byteCount, L.MADV_HUGEPAGE));
+  }
+
   nodeOfPage(byteOffset: number): number {
     checkRange(byteOffset, 1, this.arenaBytes);
     const { words, base } = this.#scratch;

@@ -84,6 +84,8 @@ export interface Sys {
   openFilesMax(): number;
   /** madvise(MADV_DONTNEED): gives the pages back; they read as zero afterwards. Both page-aligned. */
   releasePages(byteOffset: number, byteCount: number): number;
+  /** madvise(MADV_HUGEPAGE): large pages where the system has some; a hint, so that -EINVAL means "none here". Both page-aligned. */
+  adviseHugePages(byteOffset: number, byteCount: number): number;
   /** The NUMA node that holds the page at `byteOffset` (move_pages in query mode); -ENOENT = not touched yet. */
   nodeOfPage(byteOffset: number): number;
 }

@@ -34,6 +34,7 @@ describe('sizes', () => {
   test('a part of a byte is no size', () => {
     expect(parseSize('1.5B')).toBeUndefined();
     expect(parseSize('0.0001KiB')).toBeUndefined();
+    expect(parseSize('999999999999999.000001B')).toBeUndefined();
   });
 
   test('what a double cannot hold exactly is no size', () => {

@@ -93,7 +93,7 @@ describe('a crash of a shard under load', () => {
     await Promise.all(loads.map(({ peer, stream }) => peer.ackedUpTo(stream, 10 * BATCH_FRAMES)));
 
     await broker.crashOneShard();
-    const dead = Number(broker.linesWith('shard replaced')[0]!.shard);
+    const dead = Number(broker.linesWith('shard replaced')[0]!['shard']);
     for (const peer of byShard.get(dead)!) await peer.lost();
     const lost = loads.find(({ peer }) => peer.shard === dead)!;
     const alive = loads.filter((load) => load !== lost);

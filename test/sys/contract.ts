@@ -492,6 +492,8 @@ export function describeContract(name: string, makeRig: () => Rig): void {
         () => sys.releasePages(1, 4096),
         () => sys.releasePages(0, 1),
         () => sys.releasePages(0, ARENA_BYTES * 2),
+        () => sys.adviseHugePages(1, 4096),
+        () => sys.adviseHugePages(0, ARENA_BYTES * 2),
         () => sys.nodeOfPage(ARENA_BYTES),
       ];
       for (const call of calls) expect(call, call.toString()).toThrow(AssertionError);

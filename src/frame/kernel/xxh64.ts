@@ -29,13 +29,25 @@ const PRIME_5: u64 = 0x27d4eb2f165667c5;
 /** The low 32 bits of XXH64 of exactly 36 bytes: the header check. */
 // @ts-ignore: decorator
 @inline export function headerCheck(header: usize): u32 {
-  const a = round(PRIME_1 + PRIME_2, load<u64>(header));
-  const b = round(PRIME_2, load<u64>(header, 8));
-  const c = round(0, load<u64>(header, 16));
-  const d = round(0 - PRIME_1, load<u64>(header, 24));
+  return headerCheckOf(
+    load<u64>(header),
+    load<u64>(header, 8),
+    load<u64>(header, 16),
+    load<u64>(header, 24),
+    load<u32>(header, 32),
+  );
+}
+
+/** The same of a header's words, for who has some of them at hand: what is constant is then computed once. */
+// @ts-ignore: decorator
+@inline export function headerCheckOf(first: u64, second: u64, third: u64, fourth: u64, last: u32): u32 {
+  const a = round(PRIME_1 + PRIME_2, first);
+  const b = round(PRIME_2, second);
+  const c = round(0, third);
+  const d = round(0 - PRIME_1, fourth);
   let hash = rotl<u64>(a, 1) + rotl<u64>(b, 7) + rotl<u64>(c, 12) + rotl<u64>(d, 18);
   hash = merge(merge(merge(merge(hash, a), b), c), d) + 36;
-  hash = rotl<u64>(hash ^ ((<u64>load<u32>(header, 32)) * PRIME_1), 23) * PRIME_2 + PRIME_3;
+  hash = rotl<u64>(hash ^ ((<u64>last) * PRIME_1), 23) * PRIME_2 + PRIME_3;
   return <u32>avalanche(hash);
 }
 

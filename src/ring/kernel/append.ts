@@ -7,14 +7,15 @@ import {
   FRAME_HEADER_BYTES,
   HEADER_CHECK_BYTE_OFFSET,
   MAGIC,
-  PAYLOAD_LENGTH_BYTE_OFFSET,
+  PAYLOAD_CHECK_BYTE_OFFSET,
   PROTOCOL_VERSION,
   SEQUENCE_BYTE_OFFSET,
+  STREAM_BYTE_OFFSET,
   TIMESTAMP_BYTE_OFFSET,
 } from '../../frame/layout';
 import { TYPE_DATA } from '../../frame/codes';
 import { clearPadding, frameBytes } from '../../frame/kernel/frame';
-import { headerCheck } from '../../frame/kernel/xxh64';
+import { headerCheckOf } from '../../frame/kernel/xxh64';
 import {
   POOL_WAITERS_BYTE_OFFSET,
   RECORD_BYTES,
@@ -33,7 +34,6 @@ import {
   STREAM_SUBSCRIBERS,
   STREAM_TAIL,
   STREAM_WAITERS,
-  THREAD_CURRENT_STREAM,
 } from '../layout';
 import {
   baseSequence,
@@ -42,7 +42,6 @@ import {
   CLASS_LARGE,
   CLASS_MEDIUM,
   CLASS_SMALL,
-  me,
   myBit,
   ordinal,
   recordAt,
@@ -51,7 +50,7 @@ import {
   segmentRow,
   stateAt,
   streamRow,
-  threadRow,
+  workOn,
 } from './memory';
 import { POOL_NEWS, tellEverybody, tellMask } from './news';
 import { freeSegment, pin, takeSegment, unpinTail, wakeBehindTail } from './pool';
@@ -136,9 +135,17 @@ function fit(source: usize, frames: u32, bytes: u32, room: i32): void {
     store<u64>(at, DATA_START);
     store<u64>(at, sequence, SEQUENCE_BYTE_OFFSET);
     store<u64>(at, timestamp, TIMESTAMP_BYTE_OFFSET);
-    const payloadBytes = load<u32>(at, PAYLOAD_LENGTH_BYTE_OFFSET);
+    const streamAndLength = load<u64>(at, STREAM_BYTE_OFFSET);
+    const payloadBytes = <u32>(streamAndLength >> 32);
     clearPadding(at, payloadBytes);
-    store<u32>(at, headerCheck(at), HEADER_CHECK_BYTE_OFFSET);
+    const check = headerCheckOf(
+      DATA_START,
+      streamAndLength,
+      sequence,
+      timestamp,
+      load<u32>(at, PAYLOAD_CHECK_BYTE_OFFSET),
+    );
+    store<u32>(at, check, HEADER_CHECK_BYTE_OFFSET);
     sequence++;
     at += (FRAME_HEADER_BYTES + payloadBytes + 7) & ~7;
     chaos(2000);
@@ -259,7 +266,7 @@ function rotate(stream: u32, tail: u64, source: usize, frames: u32, bytes: u32, 
  */
 export function append(stream: u32, source: usize, frames: u32, bytes: u32, timestamp: u64): u32 {
   const row = streamRow(stream);
-  atomic.store<u32>(threadRow(me), stream, THREAD_CURRENT_STREAM);
+  workOn(stream);
   let done: u32 = 0;
   takenBytes = 0;
   while (frames) {

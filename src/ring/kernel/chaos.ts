@@ -1,8 +1,14 @@
-// Delays and deaths at chosen points, for the thread tests only: the build for tests turns CHAOS on,
-// every other build compiles it away.
+// The points where another thread may come in between, or this one may die, for the thread tests only:
+// scripts/build.mjs turns one of these on for two builds for tests, all others compile it away.
 
-/** Set to true by scripts/build.mjs for the test build. */
+/** Random delays and deaths. */
 export const CHAOS: bool = false;
+/** Calls the host, which may do another thread's work in between, or throw: a death at this very point. */
+export const STEPS: bool = false;
+
+// @ts-ignore: decorator
+@external("env", "step")
+declare function step(): void;
 
 let random: u64 = 88172645463325252;
 let deathOneIn: u32 = 0;
@@ -29,10 +35,11 @@ function spin(rounds: u32): void {
   for (let i: u32 = 0; i < rounds; i++) waste += i;
 }
 
-/** A point where the thread may be delayed (long with probability 1/rarity) or die. */
+/** Such a point; CHAOS delays it for long with probability 1/rarity. */
 // @ts-ignore: decorator
 @inline export function chaos(rarity: u32): void {
   if (CHAOS) misbehave(rarity);
+  if (STEPS) step();
 }
 
 function misbehave(rarity: u32): void {

@@ -21,6 +21,7 @@ import {
   SEGMENT_ORDINAL,
   STREAM_BYTES,
   THREAD_BYTES,
+  THREAD_CURRENT_STREAM,
   THREAD_NODE,
 } from '../layout';
 
@@ -50,6 +51,23 @@ let largeAt: usize = 0;
 let mediumFirst: u32 = 0;
 let largeFirst: u32 = 0;
 
+/** This thread's own copy of what its row says, so that the row is written only when it changes. */
+let currentStream: u32 = 0;
+
+/** Says on which stream this thread is at work, before it claims, locks or takes anything for it. */
+// @ts-ignore: decorator
+@inline export function workOn(stream: u32): void {
+  if (stream != currentStream) {
+    currentStream = stream;
+    atomic.store<u32>(threadRow(me), stream, THREAD_CURRENT_STREAM);
+  }
+}
+
+// @ts-ignore: decorator
+@inline export function workedOn(): u32 {
+  return currentStream;
+}
+
 export function attach(thread: u32): void {
   me = thread;
   myBit = <u64>1 << <u64>thread;
@@ -73,6 +91,7 @@ export function attach(thread: u32): void {
   mediumAt = smallAt + <usize>smallCount * smallBytes;
   largeAt = mediumAt + <usize>mediumCount * mediumBytes;
   myNode = load<u32>(threadRow(thread), THREAD_NODE);
+  currentStream = atomic.load<u32>(threadRow(thread), THREAD_CURRENT_STREAM);
 }
 
 // @ts-ignore: decorator
@@ -139,6 +158,11 @@ export function attach(thread: u32): void {
 export const CLASS_SMALL: u32 = 0;
 export const CLASS_MEDIUM: u32 = 1;
 export const CLASS_LARGE: u32 = 2;
+
+// @ts-ignore: decorator
+@inline export function classOf(segment: u32): u32 {
+  return segment >= largeFirst ? CLASS_LARGE : segment >= mediumFirst ? CLASS_MEDIUM : CLASS_SMALL;
+}
 
 // @ts-ignore: decorator
 @inline export function classBytes(sizeClass: u32): u32 {

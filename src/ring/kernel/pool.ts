@@ -4,7 +4,7 @@
 // Invariant: a segment is FREE, or belongs to exactly one thread or stream; the directory zone of a free
 // segment is all zeros.
 import {
-  POOL_HINT_BYTE_OFFSET,
+  POOL_HINTS_BYTE_OFFSET,
   POOL_WAITERS_BYTE_OFFSET,
   SEGMENT_PINS,
   STATE_FREE,
@@ -17,6 +17,7 @@ import {
   classBytes,
   classCount,
   classFirst,
+  classOf,
   CLASS_LARGE,
   CLASS_SMALL,
   me,
@@ -35,20 +36,40 @@ import { POOL_NEWS, tellMask } from './news';
 import { tailSegment } from './words';
 import { chaos } from './chaos';
 
+// The words that say where to look first, a u32 for each node and class: the lowest segment that may be
+// free. Taking the lowest keeps the memory in use together and warm; a wrong word costs a longer search.
+const HINT_NODES_MAX: u32 = 8;
+
+// @ts-ignore: decorator
+@inline function hintAt(node: u32, sizeClass: u32): usize {
+  const row = node < HINT_NODES_MAX ? node : HINT_NODES_MAX - 1;
+  return POOL_HINTS_BYTE_OFFSET + (<usize>(row * 3 + sizeClass) << 2);
+}
+
+/** The node whose part of the class a segment belongs to, by its place within the class. */
+// @ts-ignore: decorator
+@inline function nodeOfPlace(place: u32, count: u32): u32 {
+  const perNode = count / nodeCount;
+  const node = perNode ? place / perNode : 0;
+  return node < nodeCount ? node : nodeCount - 1;
+}
+
 /** A free segment of this class, now OWNED by this thread, or 0. This thread's node comes first. */
 function takeOfClass(sizeClass: u32): u32 {
   const count = classCount(sizeClass);
   if (count == 0) return 0;
   const first = classFirst(sizeClass);
-  const perNode = count / nodeCount;
-  const within = perNode == 0 ? count : perNode;
-  let at = (perNode * myNode + (atomic.add<u32>(POOL_HINT_BYTE_OFFSET, 1) % within)) % count;
+  const hint = hintAt(myNode, sizeClass);
+  const from = (count / nodeCount) * myNode;
+  let at = atomic.load<u32>(hint);
+  if (at < from || at >= count) at = from;
   for (let i: u32 = 0; i < count; i++) {
     const segment = first + at;
     if (
       atomic.load<u32>(stateAt(segment)) == STATE_FREE &&
       atomic.cmpxchg<u32>(stateAt(segment), STATE_FREE, STATE_OWNED | me) == STATE_FREE
     ) {
+      atomic.store<u32>(hint, at + 1);
       return segment;
     }
     if (++at == count) at = 0;
@@ -71,6 +92,10 @@ export function takeSegment(wanted: u32, bytesMin: u32): u32 {
 
 export function freeSegment(segment: u32): void {
   atomic.store<u32>(stateAt(segment), STATE_FREE);
+  const sizeClass = classOf(segment);
+  const place = segment - classFirst(sizeClass);
+  const hint = hintAt(nodeOfPlace(place, classCount(sizeClass)), sizeClass);
+  if (place < atomic.load<u32>(hint)) atomic.store<u32>(hint, place);
   chaos(100);
   // This thread too: a segment that was freed is progress.
   wakePoolWaiters(true);

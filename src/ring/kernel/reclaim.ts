@@ -14,9 +14,8 @@ import {
   STREAM_LIMIT_BYTES,
   STREAM_LOCK,
   STREAM_TAIL,
-  THREAD_CURRENT_STREAM,
 } from '../layout';
-import { capacityBefore, me, recordAt, segmentCapacity, segmentRow, stateAt, streamRow, threadRow } from './memory';
+import { capacityBefore, me, recordAt, segmentCapacity, segmentRow, stateAt, streamRow, workedOn, workOn } from './memory';
 import { clearDirectory, freeSegment, wakePoolWaiters, wakeWaiters } from './pool';
 import { recordKind, RECORD_SEAL, sealNext, tailSegment } from './words';
 import { chaos } from './chaos';
@@ -148,10 +147,9 @@ export function reclaimPool(): u32 {
 }
 
 function reclaimOldest(stream: u32, until: u64): u32 {
-  const row = threadRow(me);
-  const before = load<u32>(row, THREAD_CURRENT_STREAM);
+  const before = workedOn();
   // This thread has no claim anywhere while it rotates, so what a death would leave is in this stream only.
-  atomic.store<u32>(row, stream, THREAD_CURRENT_STREAM);
+  workOn(stream);
   chaos(20);
   let freed: u32 = 0;
   while (freed < POOL_BATCH) {
@@ -160,6 +158,6 @@ function reclaimOldest(stream: u32, until: u64): u32 {
     const head = atomic.load<u32>(streamRow(stream), STREAM_HEAD);
     if (load<u64>(segmentRow(head), SEGMENT_FIRST_TIMESTAMP) > until) break;
   }
-  atomic.store<u32>(row, before, THREAD_CURRENT_STREAM);
+  workOn(before);
   return freed;
 }

@@ -38,4 +38,4 @@ export {
   wakeCursor,
   wantSend,
 } from './deliver';
-export { freeRows, giveRow, openArea, rowAt, setStreamFlag, takeRow } from './rows';
+export { copyBytes, freeRows, giveRow, openArea, rowAt, setStreamFlag, takeRow } from './rows';

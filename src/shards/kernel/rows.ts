@@ -112,3 +112,8 @@ export function touchedRows(pool: u32): u32 {
 export function setStreamFlag(stream: u32, value: u32): void {
   store<u8>(streamFlagAt(stream), value);
 }
+
+/** Copies within the arena, outside of any atomic: for bytes that belong to this thread alone. */
+export function copyBytes(to: usize, from: usize, bytes: u32): void {
+  memory.copy(to, from, bytes);
+}

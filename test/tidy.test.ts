@@ -1,0 +1,172 @@
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+import * as rules from './tidy-rules.js';
+
+const tree = rules.readTree(fileURLToPath(new URL('..', import.meta.url)));
+
+/** Parts that are written but that nothing uses yet. */
+function broken(...files: [path: string, text: string][]): rules.Tree {
+  return new Map(files);
+}
+
+test('the tree is read', () => {
+  expect([...tree.keys()]).toContain('src/main.ts');
+  expect([...tree.keys()]).toContain('test/tidy.test.ts');
+  expect([...tree.keys()]).toContain('.ci/run');
+});
+
+describe('imports go from shards to ring to frame, and never back', () => {
+  test('here', () => {
+    expect(rules.importsAgainstDirection(tree)).toEqual([]);
+  });
+
+  test.each([
+    ['src/frame/a.ts', `import { x } from '../ring/layout.js';`],
+    ['src/frame/kernel/a.ts', `import { x } from '../../ring/kernel/words';`],
+    ['src/ring/a.ts', `import {\n  type X,\n} from "../shards/b.js";`],
+    ['src/shards/a.ts', `export * from '../control/b.js';`],
+    ['src/client/a.ts', `import '../sys/linux.js';`],
+    ['src/client/a.ts', `const { x } = await import('../control/b.js');`],
+    ['src/config/a.ts', `import { x } from '../client/b.js';`],
+  ])('a breach in %s is found: %s', (path, text) => {
+    expect(rules.importsAgainstDirection(broken([path, text]))).toHaveLength(1);
+  });
+
+  test('a comment is no import', () => {
+    const text = `// as in '../ring/a.js'\n/* import '../ring/a.js' */`;
+    expect(rules.importsAgainstDirection(broken(['src/frame/a.ts', text]))).toEqual([]);
+  });
+});
+
+describe('only src/sys knows koffi', () => {
+  test('here', () => {
+    expect(rules.koffiOutsideOfSys(tree)).toEqual([]);
+  });
+
+  test('a breach is found', () => {
+    const files = broken(
+      ['src/sys/a.ts', `import koffi from 'koffi';`],
+      ['src/ring/a.ts', `import koffi from 'koffi';`],
+      ['src/log.ts', `const koffi = require('koffi');`],
+    );
+    expect(rules.koffiOutsideOfSys(files)).toHaveLength(2);
+  });
+});
+
+describe('src/frame does no input and output', () => {
+  test('here', () => {
+    expect(rules.ioInFrame(tree)).toEqual([]);
+  });
+
+  test.each(['node:net', 'net', 'node:fs/promises', 'node:worker_threads', 'node:timers'])(
+    '%s in it is found',
+    (name) => {
+      expect(rules.ioInFrame(broken(['src/frame/a.ts', `import x from '${name}';`]))).toHaveLength(
+        1,
+      );
+    },
+  );
+
+  test('its kernel’s loader may read that file, and do no more', () => {
+    const loader = (name: string) =>
+      broken(['src/frame/frame-kernel.ts', `import { x } from '${name}';`]);
+    expect(rules.ioInFrame(loader('node:fs'))).toEqual([]);
+    expect(rules.ioInFrame(loader('node:net'))).toHaveLength(1);
+  });
+});
+
+describe('every test mirrors a source, or is a scenario', () => {
+  test('here', () => {
+    expect(rules.testsOfNothing(tree)).toEqual([]);
+  });
+
+  test('a test of nothing is found', () => {
+    const files = broken(
+      ['src/ring/log.ts', ''],
+      ['src/ring/kernel/pool.ts', ''],
+      ['scripts/build.mjs', ''],
+      ['test/ring/log.test.ts', ''],
+      ['test/ring/log.races.test.ts', ''],
+      ['test/ring/pool.test.ts', ''],
+      ['test/scripts/build.test.ts', ''],
+      ['test/scenarios/anything.test.ts', ''],
+      ['test/ring/gone.test.ts', ''],
+      ['test/log.test.ts', ''],
+    );
+    expect(rules.testsOfNothing(files).map((line) => line.split(' ')[0])).toEqual([
+      'test/ring/gone.test.ts',
+      'test/log.test.ts',
+    ]);
+  });
+});
+
+describe('every source is used', () => {
+  test('here', () => {
+    // Walks a whole arena for the tests of every part that uses one.
+    const forTests = ['src/ring/invariants.ts'];
+    expect(rules.sourcesUnused(tree, forTests)).toEqual([]);
+  });
+
+  test('what no entry point reaches is found, also where two use each other', () => {
+    const files = broken(
+      ['src/main.ts', `void import('./a.js'); const worker = new URL('b.js', here);`],
+      ['src/a.ts', `import './deep/c.js';`],
+      ['src/b.ts', ''],
+      ['src/deep/c.ts', ''],
+      ['src/sys/fake-net.ts', `import './fake-peer.js';`],
+      ['src/sys/fake-peer.ts', ''],
+      ['src/sys/fake-unused.ts', ''],
+      ['src/x.ts', `import './y.js';`],
+      ['src/y.ts', `import './x.js';`],
+      ['test/sys/net.test.ts', `import '../../src/sys/fake-net.js'; import '../../src/x.js';`],
+    );
+    expect(rules.sourcesUnused(files).map((line) => line.split(' ')[0])).toEqual([
+      'src/sys/fake-unused.ts',
+      'src/x.ts',
+      'src/y.ts',
+    ]);
+  });
+});
+
+describe('files have lower-case names', () => {
+  test('here', () => {
+    expect(rules.namesNotInKebabCase(tree)).toEqual([]);
+  });
+
+  test.each(['src/Broker.ts', 'src/sys/fakeNet.ts', 'test/Ring/a.test.ts', 'src/a b.ts'])(
+    '%s is found',
+    (path) => {
+      expect(rules.namesNotInKebabCase(broken([path, '']))).toHaveLength(1);
+    },
+  );
+});
+
+describe('time and randomness stand in src/clock.ts alone', () => {
+  test('here', () => {
+    expect(rules.clocksOutsideOfClock(tree)).toEqual([]);
+  });
+
+  test.each(['Math.random()', 'Date.now()', 'new Date()'])('%s elsewhere is found', (text) => {
+    expect(rules.clocksOutsideOfClock(broken(['src/ring/a.ts', `x = ${text};`]))).toHaveLength(1);
+    expect(rules.clocksOutsideOfClock(broken(['src/clock.ts', `x = ${text};`]))).toEqual([]);
+    expect(rules.clocksOutsideOfClock(broken(['src/a/kernel/b.ts', text]))).toEqual([]);
+  });
+});
+
+describe('nothing refers to what lies outside of the repository', () => {
+  test('here', () => {
+    expect(rules.pathsOutside(tree)).toEqual([]);
+  });
+
+  test('a path that leads out is found', () => {
+    const files = broken(
+      ['src/a.ts', `import '../../elsewhere/b.js';`],
+      ['src/deep/a.ts', `import '../../package.json';`],
+      ['README.md', 'see /home/me/notes'],
+    );
+    expect(rules.pathsOutside(files).map((line) => line.split(' ')[0])).toEqual([
+      'src/a.ts',
+      'README.md',
+    ]);
+  });
+});
