@@ -213,6 +213,10 @@ export class Input {
         return false;
       }
       const frameBytes = kernel.ingestStoppedBytes();
+      if (this.#isGoodbyeTooSoon(slot, at, answer)) {
+        this.#leave(slot, at, end, source);
+        return false;
+      }
       if (answer === layout.INGEST_CONTROL) this.#requests.handle(slot, at);
       else this.#fault(slot, at, frameBytes);
       if (shared.fd(slot) < 0 || shared.generation(slot) !== generation) return false;
@@ -227,6 +231,17 @@ export class Input {
         return false;
       }
     }
+  }
+
+  /** GOODBYE waits for the ACKs before it: those of thousands of streams do not fit the output at once. */
+  #isGoodbyeTooSoon(slot: number, at: number, answer: number): boolean {
+    const context = this.#context;
+    if (answer !== layout.INGEST_CONTROL) return false;
+    if (context.bytes[at + TYPE_BYTE_OFFSET] !== TYPE_GOODBYE) return false;
+    context.kernel.writeAcks(slot);
+    this.#holdByOutput(slot);
+    if (context.has(slot, layout.FLAG_HELD_BY_OUTPUT)) context.kernel.wantSend(slot);
+    return context.has(slot, layout.FLAG_HELD_BY_OUTPUT);
   }
 
   /** A frame that is refused by its form: a fatal one ends the connection. */

@@ -36,6 +36,8 @@ export interface Opened {
 /** What has come of one stream. */
 export interface StreamBook {
   subject: string | undefined;
+  /** Where it began: what is before was never asked for. */
+  begin: number | undefined;
   /** The sequence that must come next; undefined: any may be the first. */
   next: number | undefined;
   frames: number;
@@ -187,7 +189,15 @@ export class Peer {
     let book = this.streams.get(stream);
     if (!book) {
       const digest = createHash('sha256');
-      book = { subject: undefined, next: undefined, frames: 0, gaps: [], lost: 0, digest };
+      book = {
+        subject: undefined,
+        begin: undefined,
+        next: undefined,
+        frames: 0,
+        gaps: [],
+        lost: 0,
+        digest,
+      };
       this.streams.set(stream, book);
     }
     return book;
@@ -199,6 +209,7 @@ export class Peer {
     if (book.next !== undefined && book.next !== sequence) {
       this.#fault(`stream ${decoder.stream}: ${sequence} came where ${book.next} was due`);
     }
+    book.begin ??= sequence;
     book.next = sequence + 1;
     book.frames++;
     const { payload } = decoder;
@@ -214,6 +225,7 @@ export class Peer {
     if (book.next !== undefined && book.next !== first) {
       this.#fault(`stream ${decoder.stream}: a GAP from ${first} where ${book.next} was due`);
     }
+    book.begin ??= first;
     book.gaps.push([first, next]);
     book.lost += next - first;
     book.next = next;
@@ -237,6 +249,10 @@ export class Peer {
     const payload = Buffer.from(decoder.payload);
     if (type === codes.TYPE_OPENED && sequence === 0n) {
       this.book(stream).subject = (JSON.parse(payload.toString()) as { subject: string }).subject;
+    }
+    // What is subscribed to again begins anew, wherever it is told to.
+    if (type === codes.TYPE_UNSUBSCRIBED) {
+      for (const book of this.streams.values()) book.next = undefined;
     }
     this.frames.push({ type, code, flags, stream, sequence, payload });
   }
@@ -326,10 +342,10 @@ export class Peer {
       const book = this.book(stream.id);
       book.subject = stream.subject;
       // What the answer says must hold for what came right behind it, too.
-      if (book.next === undefined) book.next = Number(stream.next);
-      else if (book.next - book.frames - book.lost !== Number(stream.next)) {
-        this.#fault(`SUBSCRIBED says ${stream.next}, and ${book.next} is next`);
-      }
+      const next = Number(stream.next);
+      book.begin ??= next;
+      book.next ??= next;
+      if (book.begin !== next) this.#fault(`SUBSCRIBED says ${next}, ${book.begin} came first`);
     }
   }
 
