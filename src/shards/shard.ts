@@ -344,23 +344,10 @@ export class Shard {
         this.#sentAll(slot);
         return;
       }
-      if (spans > 0 && !this.#sendSpans(slot, spans)) {
-        this.#hearAgain(slot);
-        return;
-      }
+      if (spans > 0 && !this.#sendSpans(slot, spans)) return;
       if (announced !== 0 && !this.#announce(slot, announced)) return;
     }
     kernel.wantSend(slot);
-    this.#hearAgain(slot);
-  }
-
-  /** Held because its answers waited: they have left, and DATA that is still to come is no reason. */
-  #hearAgain(slot: number): void {
-    const { context } = this;
-    if (!context.has(slot, layout.FLAG_HELD_BY_OUTPUT)) return;
-    if (context.get(slot, layout.CONNECTION_OUT_HEAD) !== 0) return;
-    context.lower(slot, layout.FLAG_HELD_BY_OUTPUT);
-    this.#goOn(slot);
   }
 
   /** False: the socket took less than all, or is gone. */
@@ -489,11 +476,6 @@ export class Shard {
     const pinged = (tick - context.get(slot, layout.CONNECTION_PINGED)) >>> 0;
     // Whoever is held back can't be heard: he is told that we live, and not taken for dead.
     const isHeld = (flags & FLAGS_HELD) !== 0;
-    if (flags & layout.FLAG_HELD_BY_OUTPUT && silent >= 2 * beat) {
-      const text = `no answer was taken for ${2 * context.settings.heartbeatMs} ms`;
-      this.lifecycle.error(slot, CODE_SLOW_CONSUMER, 0, 0n, text);
-      return;
-    }
     if (flags & layout.FLAG_HELD_BY_OUTPUT && silent >= 2 * beat) {
       const text = `no answer was taken for ${2 * context.settings.heartbeatMs} ms`;
       this.lifecycle.error(slot, CODE_SLOW_CONSUMER, 0, 0n, text);
