@@ -494,6 +494,11 @@ export class Shard {
       this.lifecycle.error(slot, CODE_SLOW_CONSUMER, 0, 0n, text);
       return;
     }
+    if (flags & layout.FLAG_HELD_BY_OUTPUT && silent >= 2 * beat) {
+      const text = `no answer was taken for ${2 * context.settings.heartbeatMs} ms`;
+      this.lifecycle.error(slot, CODE_SLOW_CONSUMER, 0, 0n, text);
+      return;
+    }
     if (!isHeld && silent >= 2 * beat) {
       const text = `nothing was heard for ${2 * context.settings.heartbeatMs} ms`;
       this.lifecycle.error(slot, CODE_IDLE_TIMEOUT, 0, 0n, text);

@@ -2,9 +2,10 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { afterEach, expect, it } from 'vitest';
-import { encode, closePeers, Peer } from '../support/peer.js';
+import { encode, closePeers } from '../support/peer.js';
 import { Bystander, undisturbed } from '../support/bystander.js';
 import { endBrokers, startBroker } from '../support/broker.js';
+import { settledFds } from '../support/fds.js';
 import { TYPE_PING } from '../../src/frame/codes.js';
 
 afterEach(async () => {
@@ -49,11 +50,7 @@ it(
     await Promise.all(
       sockets.filter((socket) => !socket.closed).map((socket) => once(socket, 'close')),
     );
-    for (let i = 0; i < 200 && broker.fdCount > fds; i++) {
-      const peer = await Peer.greet(broker.port);
-      await peer.leave();
-    }
-    expect(broker.fdCount).toBeLessThanOrEqual(fds + 1);
+    expect(await settledFds(broker, fds)).toBeLessThanOrEqual(fds);
     const account = await bystander.stop();
     expect(account).toEqual(undisturbed(account));
     await broker.stop();

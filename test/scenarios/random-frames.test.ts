@@ -5,6 +5,7 @@ import * as codes from '../../src/frame/codes.js';
 import { isFatal } from '../../src/frame/names.js';
 import { Bystander, undisturbed } from '../support/bystander.js';
 import { endBrokers, startBroker } from '../support/broker.js';
+import { settledFds } from '../support/fds.js';
 import { closePeers, encode, Peer } from '../support/peer.js';
 import { chooseSeed, Random } from '../support/random.js';
 
@@ -161,11 +162,7 @@ it(
     expect(broker.linesWith('shard lost')).toEqual([]);
     expect(broker.complaints).toEqual([]);
 
-    for (let i = 0; i < 200 && broker.fdCount > fds; i++) {
-      const peer = await Peer.greet(broker.port);
-      await peer.leave();
-    }
-    expect(broker.fdCount).toBeLessThanOrEqual(fds + 1);
+    expect(await settledFds(broker, fds)).toBeLessThanOrEqual(fds);
     expect(broker.residentMib - residentMib).toBeLessThan(ARENA_MIB + HEAP_MIB);
     const account = await bystander.stop();
     expect(account).toEqual(undisturbed(account));

@@ -12,7 +12,7 @@ afterEach(async () => {
 
 const FRAME_BYTES = 20_000;
 /** Many times what the log and the buffers of all sockets hold. */
-const FRAMES = 2000;
+const FRAMES = 1200;
 const RETENTION = ['--streams-default-retention-bytes', '2MiB'];
 
 const batch = (after: number, count: number): Buffer[] =>
