@@ -257,8 +257,8 @@ describe('overlapping subscriptions', () => {
       subscribers[i]!.subscribe(patterns[0]!, 'new', 1);
       subscribers[i]!.subscribe(patterns[1]!, 'new');
     }
-    const stream = publisher!.open('a');
-    for (let i = 1; i <= 3; i++) publisher!.publish(stream, `m${i}`);
+    const stream = publisher.open('a');
+    for (let i = 1; i <= 3; i++) publisher.publish(stream, `m${i}`);
     h.run();
     for (const peer of subscribers) {
       expect(peer.told()).toEqual(['OPENED 1 a unasked', ...messages(1, 1)]);
