@@ -365,7 +365,8 @@ export class Peer {
   async ackedUpTo(stream: number, number: number, timeoutMs?: number): Promise<void> {
     const isAcked = (): boolean => {
       if ((this.acked.get(stream)?.number ?? 0) >= number) return true;
-      if (this.isClosed) throw new Error(`closed before ACK ${number}; ${this.#story()}`);
+      if (this.isEnded || this.isClosed)
+        throw new Error(`ended before ACK ${number}; ${this.#story()}`);
       return false;
     };
     await this.until(isAcked, `ACK ${number} of stream ${stream}`, timeoutMs);
