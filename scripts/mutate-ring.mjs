@@ -121,9 +121,9 @@ const mutations = [
     threads: ['crowd', 'pool'],
   },
   {
-    name: 'reclaim: nobody is told of the room',
+    name: 'reclaim: no second look at the head when the limit is reckoned',
     file: `${KERNEL}reclaim.ts`,
-    from: 'if (freed) wakeWaiters(stream, false);',
+    from: 'if (atomic.load<u32>(row, STREAM_HEAD) != head) continue;',
     to: '',
     threads: ['crowd'],
   },
@@ -254,13 +254,6 @@ const mutations = [
     from: '  if (count != 0) return false;\n',
     to: '',
     threads: ['reseek'],
-  },
-  {
-    name: 'pool: a free segment is told to nobody',
-    file: `${KERNEL}pool.ts`,
-    from: '  wakePoolWaiters(true);\n}',
-    to: '}',
-    threads: ['pool'],
   },
   {
     name: 'sleep: no second look',

@@ -4,7 +4,12 @@
  * thread dies, and is recovered from.
  */
 import { describe, expect, it } from 'vitest';
-import { FROM_FIRST, FROM_NEW, FROM_SEQUENCE } from '../../src/ring/layout.js';
+import {
+  FROM_FIRST,
+  FROM_NEW,
+  FROM_SEQUENCE,
+  SEGMENT_BYTES_PER_RECORD,
+} from '../../src/ring/layout.js';
 import { Death, SMALL, World } from './support/world.js';
 
 /** Three frames of 1,040 bytes fill a small segment. */
@@ -12,7 +17,7 @@ const PER_SEGMENT = 3;
 
 interface Operation {
   name: string;
-  /** It passes many points, all of which another operation passes too. */
+  /** It goes round the log, and passes no points that another operation does not pass. */
   isLong?: boolean;
   run: (world: World, thread: number) => void;
 }
@@ -20,11 +25,16 @@ interface Operation {
 interface Scenario {
   name: string;
   world: World;
+  /** Its tail can look again as it did, after a round of the log. */
+  isRound?: boolean;
   prepare: (world: World) => void;
 }
 
 const roomy = new World({ threads: 6, streams: 2, limitBytes: 3 * SMALL, smallSegments: 9 });
 const scarce = new World({ threads: 6, streams: 2, limitBytes: 8 * SMALL, smallSegments: 5 });
+
+const narrow = new World({ threads: 6, streams: 2, limitBytes: 2 * SMALL, smallSegments: 9 });
+const tight = new World({ threads: 6, streams: 2, limitBytes: 3 * SMALL, smallSegments: 5 });
 
 /** Thread 4 reads stream 1 slowly, thread 5 is kept for the judgement. */
 const scenarios: Scenario[] = [
@@ -41,10 +51,23 @@ const scenarios: Scenario[] = [
   },
   {
     name: 'a full segment of single frames',
+    isRound: true,
     world: roomy,
     prepare: (world) => {
       for (let i = 0; i < PER_SEGMENT; i++) world.append(3, 1, 1);
     },
+  },
+  {
+    name: 'a segment with one record left, which is the seal',
+    world: roomy,
+    prepare: (world) => {
+      for (let i = 0; i < SMALL / SEGMENT_BYTES_PER_RECORD - 1; i++) world.append(3, 1, 1, 0);
+    },
+  },
+  {
+    name: 'a full segment of a log of two',
+    world: narrow,
+    prepare: (world) => world.append(3, 1, PER_SEGMENT),
   },
   {
     name: 'a full log that nobody reads',
@@ -82,6 +105,14 @@ const scenarios: Scenario[] = [
       world.append(3, 1, 4 * PER_SEGMENT, 1000, 5n);
       world.append(3, 2, PER_SEGMENT + 1);
       for (const thread of [1, 2, 3]) world.takeNews(thread);
+    },
+  },
+  {
+    name: 'a full log in an empty pool, of which the other log has the rest',
+    world: tight,
+    prepare: (world) => {
+      world.append(3, 1, 3 * PER_SEGMENT);
+      world.append(3, 2, 2 * PER_SEGMENT);
     },
   },
 ];
@@ -239,7 +270,7 @@ describe.each(scenarios)('$name', (scenario) => {
     let cases = 0;
     for (const outer of operations.filter(({ isLong }) => !isLong)) {
       const points = countPoints(scenario, outer, 1);
-      for (const inner of operations) {
+      for (const inner of operations.filter(({ isLong }) => !isLong || scenario.isRound)) {
         for (let when = 0; when < points; when++) {
           world.reset();
           scenario.prepare(world);

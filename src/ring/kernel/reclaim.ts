@@ -47,10 +47,15 @@ export function sealedNext(segment: u32): u32 {
 /** Whether one more segment of `wantedBytes` behind `tail` would take the log over its limit. */
 export function isOverLimit(stream: u32, tail: u32, wantedBytes: u32): bool {
   const row = streamRow(stream);
-  const head = atomic.load<u32>(row, STREAM_HEAD);
-  if (head == tail) return false;
-  const held = capacityBefore(tail) + segmentCapacity(tail) - capacityBefore(head);
-  return held + wantedBytes > <u64>load<u32>(row, STREAM_LIMIT_BYTES);
+  while (true) {
+    const head = atomic.load<u32>(row, STREAM_HEAD);
+    if (head == tail) return false;
+    chaos(100);
+    const held = capacityBefore(tail) + segmentCapacity(tail) - capacityBefore(head);
+    // The head may have become another log's tail meanwhile, and its row speak of that.
+    if (atomic.load<u32>(row, STREAM_HEAD) != head) continue;
+    return held + wantedBytes > <u64>load<u32>(row, STREAM_LIMIT_BYTES);
+  }
 }
 
 /** Under the lock: takes segments back until `wantedBytes` more fit the limit; with `force` one, whatever the limit. */
@@ -111,8 +116,6 @@ export function reclaim(stream: u32, wantedBytes: u32, force: bool): u32 {
   chaos(30);
   const freed = reclaimLocked(stream, wantedBytes, force);
   unlock(stream);
-  chaos(30);
-  if (freed) wakeWaiters(stream, false);
   return freed;
 }
 

@@ -233,6 +233,12 @@ export class World {
     const kernel = this.kernel(thread);
     kernel.subscribeThread(stream);
     kernel.seek(cursor, stream, from, argument);
+    if (
+      from === layout.FROM_FIRST &&
+      kernel.cursorSequence(cursor) !== kernel.firstSequenceOf(stream)
+    ) {
+      throw new Error('a cursor that was to begin with the oldest frame stands elsewhere');
+    }
     this.readers.set(key, { thread, stream, cursor, expected: 0n, sawNone: false });
     return key;
   }
