@@ -17,6 +17,7 @@ import type { Logger } from '../log.js';
 import {
   createArena,
   MEDIUM_SEGMENT_BYTES,
+  reserve,
   SMALL_SEGMENT_BYTES,
   writeThreadNode,
   type Geometry,
@@ -32,7 +33,7 @@ import { EACCES, EADDRINUSE, EADDRNOTAVAIL, type Sys } from '../sys/sys.js';
 import { VERSION } from '../version.js';
 import { releaseIdlePages } from './idle-pages.js';
 import { Registry } from './registry.js';
-import { ShardPool } from './shard-pool.js';
+import { ShardPool, YOUNG_GENERATION_MB } from './shard-pool.js';
 import { placeShards, readNodeOfCpu, type Placement } from './topology.js';
 import type { Broker, BrokerOptions } from './types.js';
 
@@ -99,7 +100,8 @@ class RunningBroker implements Broker {
     this.#log = log;
     this.failed = new Promise((resolve) => (this.#fail = resolve));
     this.#awaited = { type: 'ended', shards: new Set(), done: () => undefined };
-    const probe = createLinuxSys(smallMemory());
+    // A memory of one page, for a call that needs none of it.
+    const probe = createLinuxSys(reserve(1));
     const cpus = probe.affinity();
     const wanted = config.shards === 'auto' ? cpus.length : config.shards;
     this.shards = Math.min(wanted, SHARDS_MAX);
@@ -261,7 +263,11 @@ class RunningBroker implements Broker {
       eventfds: this.#eventfds,
       wakeFd: this.#wakeFd,
     };
-    const worker = new Worker(ACCEPTOR_FILE, { workerData: task, transferList: [port2] });
+    const worker = new Worker(ACCEPTOR_FILE, {
+      workerData: task,
+      transferList: [port2],
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
+    });
     port1.on('message', (entry: AcceptorLog) =>
       this.#log[entry.level](entry.fields, entry.message),
     );
@@ -457,11 +463,6 @@ class RunningBroker implements Broker {
     void this.#acceptor?.worker.terminate();
     void this.#pool.close();
   }
-}
-
-/** A memory for the calls that need none of it. */
-function smallMemory(): WebAssembly.Memory {
-  return new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
 }
 
 function asError(error: unknown): Error {
