@@ -18,6 +18,9 @@ const WORKER_FILE = new URL('../shards/worker.js', import.meta.url).href;
  */
 export const YOUNG_GENERATION_MB = 2;
 
+/** What a shard keeps on V8's heap are subscriptions and little else; one that needs more than this is broken, and replaced. */
+const OLD_GENERATION_MB = 1024;
+
 export interface ShardPoolOptions {
   readonly placement: Placement;
   /** Everything but the port, which is new for each life. */
@@ -53,7 +56,10 @@ export class ShardPool {
         idleTimeout: Infinity,
         // A task never ends, so that nothing is to be waited for by Atomics.
         atomics: 'disabled',
-        resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
+        resourceLimits: {
+          maxYoungGenerationSizeMb: YOUNG_GENERATION_MB,
+          maxOldGenerationSizeMb: OLD_GENERATION_MB,
+        },
       });
       pool.on('error', () => undefined);
       this.#pools.push(pool);
