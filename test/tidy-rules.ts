@@ -176,6 +176,51 @@ export function pathsOutside(tree: Tree): string[] {
   });
 }
 
+const LINK = /\]\(([^)\s]+)\)/g;
+
+/** Links of the documents within the repository that lead to no file, or to no heading of it. */
+export function linksToNothing(tree: Tree, exists: (path: string) => boolean): string[] {
+  return documents(tree).flatMap(([from, text]) =>
+    [...text.matchAll(LINK)]
+      .map((found) => found[1]!)
+      .filter((link) => !/^[a-z]+:/.test(link))
+      .filter((link) => {
+        const [name = '', anchor] = link.split('#');
+        const path = name === '' ? from : posix.join(posix.dirname(from), name);
+        if (!exists(path)) return true;
+        return anchor !== undefined && !anchors(tree.get(path) ?? '').includes(anchor);
+      })
+      .map((link) => `${from}: ${link} leads to nothing`),
+  );
+}
+
+/** As GitHub makes them of headings. */
+function anchors(text: string): string[] {
+  return [...text.matchAll(/^#+ (.*)$/gm)].map((found) =>
+    found[1]!
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N}\s_-]/gu, '')
+      .trim()
+      .replaceAll(' ', '-'),
+  );
+}
+
+const NAMED_PATH = /`((?:src|test|scripts|perf|docs)\/[^`\s]*)`/g;
+
+/** Files and folders that a document names in code style, from the root, and that are not there; NAME stands for any. */
+export function namedButAbsent(tree: Tree, exists: (path: string) => boolean): string[] {
+  return documents(tree).flatMap(([from, text]) =>
+    [...text.matchAll(NAMED_PATH)]
+      .map((found) => found[1]!)
+      .filter((path) => !path.includes('NAME') && !exists(path))
+      .map((path) => `${from} names ${path}, which is not there`),
+  );
+}
+
+function documents(tree: Tree): [path: string, text: string][] {
+  return [...tree].filter(([path]) => path.endsWith('.md'));
+}
+
 function isSource(path: string): boolean {
   return path.startsWith('src/');
 }

@@ -1,8 +1,12 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import * as rules from './tidy-rules.js';
 
-const tree = rules.readTree(fileURLToPath(new URL('..', import.meta.url)));
+const root = fileURLToPath(new URL('..', import.meta.url));
+const tree = rules.readTree(root);
+const exists = (path: string) => existsSync(join(root, path));
 
 /** Parts that are written but that nothing uses yet. */
 function broken(...files: [path: string, text: string][]): rules.Tree {
@@ -168,5 +172,28 @@ describe('nothing refers to what lies outside of the repository', () => {
       'src/a.ts',
       'README.md',
     ]);
+  });
+});
+
+describe('documents refer to what there is', () => {
+  test('here', () => {
+    expect(rules.linksToNothing(tree, exists)).toEqual([]);
+    expect(rules.namedButAbsent(tree, exists)).toEqual([]);
+  });
+
+  test('a link to no file or to no heading is found, and a path that is not there', () => {
+    const files = broken(
+      ['README.md', '# A b\n[x](#a-b) [x](#c) [x](docs/A.md) [x](docs/B.md) [x](https://a.b/c)'],
+      ['docs/A.md', '## What it: promises\n[x](A.md#what-it-promises) [x](A.md#what) [x](B.md)'],
+      ['ARCHITECTURE.md', '`src/a.ts`, `src/b.ts`, `append.ts`'],
+    );
+    const there = (path: string) => files.has(path) || path === 'src/a.ts';
+    expect(rules.linksToNothing(files, there)).toEqual([
+      'README.md: #c leads to nothing',
+      'README.md: docs/B.md leads to nothing',
+      'docs/A.md: A.md#what leads to nothing',
+      'docs/A.md: B.md leads to nothing',
+    ]);
+    expect(rules.namedButAbsent(files, there)).toHaveLength(1);
   });
 });

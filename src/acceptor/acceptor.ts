@@ -61,6 +61,8 @@ export class Acceptor {
   #hint = 1;
   #nextShard = 1;
   #toSignal = new Set<number>();
+  /** Shards that could not take the connection that is being placed: dead, or their ring is full. */
+  readonly #triedShards = new Set<number>();
   #complainedMs = -Infinity;
   #refusedCount = 0;
 
@@ -147,6 +149,7 @@ export class Acceptor {
       return;
     }
     this.#sys.socketCookie(fd, this.#shared.cookieAt(slot));
+    this.#triedShards.clear();
     // A shard may die between our look and the hand-over; then the row is ours again, or control has closed it.
     for (let attempt = 0; attempt <= this.#options.shards; attempt++) {
       const shard = this.#chooseShard(fd);
@@ -157,6 +160,7 @@ export class Acceptor {
         return;
       }
       if (this.#shared.release(slot) < 0) return;
+      this.#triedShards.add(shard);
     }
     this.#complain('no shard takes connections', {});
     this.#sys.close(fd);
@@ -186,7 +190,7 @@ export class Acceptor {
     const first = this.#nextShard;
     for (let i = 0; i < shards; i++) {
       const shard = ((first - 1 + i) % shards) + 1;
-      if (this.#shared.shardState(shard) !== SHARD_LIVE) continue;
+      if (this.#shared.shardState(shard) !== SHARD_LIVE || this.#triedShards.has(shard)) continue;
       if (node !== undefined && this.#options.nodeOfShard[shard] !== node) continue;
       const count = this.#shared.connectionCount(shard);
       if (count >= bestCount) continue;

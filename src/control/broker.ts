@@ -17,6 +17,7 @@ import type { Logger } from '../log.js';
 import {
   createArena,
   MEDIUM_SEGMENT_BYTES,
+  reserve,
   SMALL_SEGMENT_BYTES,
   writeThreadNode,
   type Geometry,
@@ -30,14 +31,17 @@ import { SharedArea } from '../shards/shared.js';
 import { createLinuxSys } from '../sys/linux.js';
 import { EACCES, EADDRINUSE, EADDRNOTAVAIL, type Sys } from '../sys/sys.js';
 import { VERSION } from '../version.js';
+import { releaseIdlePages } from './idle-pages.js';
 import { Registry } from './registry.js';
-import { ShardPool } from './shard-pool.js';
+import { ShardPool, YOUNG_GENERATION_MB } from './shard-pool.js';
 import { placeShards, readNodeOfCpu, type Placement } from './topology.js';
 import type { Broker, BrokerOptions } from './types.js';
 
 const BACKLOG = 4096;
 const ACCEPTOR_FILE = new URL('../acceptor/worker.js', import.meta.url);
 const SHARDS_MAX = 63;
+/** How often control looks for memory that nobody needs. */
+const IDLE_LOOK_MS = 1000;
 /** What the threads may take to end once they have been told to end at once. */
 const ABORT_MS = 1000;
 /** A shard that dies so often within so long is not replaced any more: something is broken for good. */
@@ -78,11 +82,16 @@ class RunningBroker implements Broker {
   readonly #eventfds: number[] = [];
   readonly #wakeFd: number;
   readonly #deaths: number[] = [];
+  /** Shards whose new thread has still to say that it is there. */
+  readonly #replaced = new Set<number>();
+  /** Shards that were lost while the broker stops: they are not replaced. */
+  readonly #gone = new Set<number>();
   #listenFd = -1;
   #port = 0;
   #acceptor: { worker: Worker; port: MessagePort } | undefined;
   #fail!: (error: Error) => void;
   #isStopping = false;
+  #idleTimer: NodeJS.Timeout | undefined;
   /** Shards that have not yet said what is awaited of all of them, and what is done then. */
   #awaited: { readonly type: ShardMessage['type']; readonly shards: Set<number>; done: () => void };
 
@@ -91,7 +100,8 @@ class RunningBroker implements Broker {
     this.#log = log;
     this.failed = new Promise((resolve) => (this.#fail = resolve));
     this.#awaited = { type: 'ended', shards: new Set(), done: () => undefined };
-    const probe = createLinuxSys(smallMemory());
+    // A memory of one page, for a call that needs none of it.
+    const probe = createLinuxSys(reserve(1));
     const cpus = probe.affinity();
     const wanted = config.shards === 'auto' ? cpus.length : config.shards;
     this.shards = Math.min(wanted, SHARDS_MAX);
@@ -216,6 +226,11 @@ class RunningBroker implements Broker {
       throw failure;
     }
     this.#startAcceptor();
+    this.#idleTimer = setInterval(() => {
+      const bytes = releaseIdlePages(this.#kernel, this.#sys);
+      if (bytes > 0) this.#log.debug({ bytes }, 'idle memory given back');
+    }, IDLE_LOOK_MS);
+    this.#idleTimer.unref();
   }
 
   #listen(): void {
@@ -248,7 +263,11 @@ class RunningBroker implements Broker {
       eventfds: this.#eventfds,
       wakeFd: this.#wakeFd,
     };
-    const worker = new Worker(ACCEPTOR_FILE, { workerData: task, transferList: [port2] });
+    const worker = new Worker(ACCEPTOR_FILE, {
+      workerData: task,
+      transferList: [port2],
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
+    });
     port1.on('message', (entry: AcceptorLog) =>
       this.#log[entry.level](entry.fields, entry.message),
     );
@@ -271,6 +290,7 @@ class RunningBroker implements Broker {
     switch (message.type) {
       case 'ready':
         this.#shared.setShardState(shard, SHARD_LIVE);
+        if (this.#replaced.delete(shard)) this.#log.warn({ shard }, 'shard replaced');
         break;
       case 'open':
         this.#registry.open(shard, message.ref, message.subject);
@@ -294,12 +314,15 @@ class RunningBroker implements Broker {
     this.#heard(shard, message.type);
   }
 
-  /** Resolves when every shard has said this since now. */
+  /** Resolves when every shard that there is has said this since now. */
   #awaitAll(type: ShardMessage['type']): Promise<void> {
     const { promise, resolve } = deferred();
     const shards = new Set<number>();
-    for (let shard = 1; shard <= this.shards; shard++) shards.add(shard);
+    for (let shard = 1; shard <= this.shards; shard++) {
+      if (!this.#gone.has(shard)) shards.add(shard);
+    }
     this.#awaited = { type, shards, done: resolve };
+    if (shards.size === 0) resolve();
     return promise;
   }
 
@@ -320,7 +343,8 @@ class RunningBroker implements Broker {
       return;
     }
     if (this.#isStopping) {
-      // Nobody is left on it that could be said goodbye.
+      // Nobody is left on it that could be said goodbye, now and in what phases are still to come.
+      this.#gone.add(shard);
       this.#heard(shard, this.#awaited.type);
       return;
     }
@@ -329,8 +353,8 @@ class RunningBroker implements Broker {
       this.#fail(new MemoryStreamerError('MS_ERR_SHARD_LOST', text));
       return;
     }
+    this.#replaced.add(shard);
     this.#startShard(shard);
-    this.#log.warn({ shard }, 'shard replaced');
   }
 
   #diesTooOften(): boolean {
@@ -428,6 +452,7 @@ class RunningBroker implements Broker {
   }
 
   async #close(): Promise<void> {
+    clearInterval(this.#idleTimer);
     await this.#pool.close();
     for (const fd of [...this.#eventfds, this.#wakeFd]) this.#sys.close(fd);
   }
@@ -438,11 +463,6 @@ class RunningBroker implements Broker {
     void this.#acceptor?.worker.terminate();
     void this.#pool.close();
   }
-}
-
-/** A memory for the calls that need none of it. */
-function smallMemory(): WebAssembly.Memory {
-  return new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
 }
 
 function asError(error: unknown): Error {

@@ -12,6 +12,12 @@ import type { Placement } from './topology.js';
 
 const WORKER_FILE = new URL('../shards/worker.js', import.meta.url).href;
 
+/**
+ * Nothing of the data path is made on V8's heap, and control frames leave little: a small nursery stays in the
+ * cache, and does not count as memory of the connections that a burst of them brings.
+ */
+export const YOUNG_GENERATION_MB = 2;
+
 export interface ShardPoolOptions {
   readonly placement: Placement;
   /** Everything but the port, which is new for each life. */
@@ -47,6 +53,7 @@ export class ShardPool {
         idleTimeout: Infinity,
         // A task never ends, so that nothing is to be waited for by Atomics.
         atomics: 'disabled',
+        resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
       });
       pool.on('error', () => undefined);
       this.#pools.push(pool);

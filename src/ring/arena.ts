@@ -181,7 +181,8 @@ export function createArena(options: ArenaOptions): {
   return { memory, geometry };
 }
 
-function reserve(pages: number): WebAssembly.Memory {
+/** A shared memory of so many pages. Throws MS_ERR_MEMORY when the system refuses it. */
+export function reserve(pages: number): WebAssembly.Memory {
   try {
     return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
   } catch (cause) {

@@ -51,6 +51,11 @@ export interface RingKernel {
 
   createStream(stream: number, limitBytes: number, onFull: number, epoch: bigint): number;
   freeCount(): number;
+  /** A segment, now control's own, that was found free by so many looks since it was used; 0 = none. */
+  claimIdle(fromSegment: number, looksMin: number): number;
+  freeSegment(segment: number): void;
+  segmentAt(segment: number): number;
+  segmentCapacity(segment: number): number;
   chainLength(stream: number): number;
 
   setAlive(thread: number, alive: number | boolean): void;

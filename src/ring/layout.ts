@@ -113,6 +113,8 @@ export const SEGMENT_PREVIOUS_FRAMES = 40;
 export const SEGMENT_STREAM = 44;
 /** u64: timestamp of the first frame that was claimed in it, ns; 0 = a stream's very first segment. */
 export const SEGMENT_FIRST_TIMESTAMP = 48;
+/** u32, atomic: 0 = its pages were never touched or are given back; else 1 + the looks at which it was found free. */
+export const SEGMENT_IDLE = 56;
 
 /** States (a dense u32 table apart): what the segment is, and in the low 24 bits whose. */
 export const STATE_FREE = 0;

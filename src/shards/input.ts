@@ -10,6 +10,7 @@
  */
 import {
   CODE_INTERNAL,
+  CODE_PAYLOAD_CORRUPT,
   CODE_SHUTTING_DOWN,
   TYPE_ACK,
   TYPE_CREDIT,
@@ -77,6 +78,7 @@ export class Input {
   /** True: this connection may be received from again at once. */
   #receiveOnce(slot: number): boolean {
     const { kernel } = this.#context;
+    this.#resetLowWater(slot);
     const isScarce =
       kernel.freeRows(layout.POOL_LARGE_STASHES) === 0 ||
       kernel.freeRows(layout.POOL_RECEIVE_BLOCKS) === 0;
@@ -90,7 +92,7 @@ export class Input {
     const { sys, shared } = context;
     const received = sys.receive(shared.fd(slot), this.#blockAt + before, wantedBytes);
     if (received <= 0) {
-      if (before > 0) this.#stash(slot, this.#blockAt, before, IN_BLOCK);
+      if (before > 0) this.#leave(slot, this.#blockAt, this.#blockAt + before, IN_BLOCK);
       return this.#nothingReceived(slot, received);
     }
     context.set(slot, layout.CONNECTION_HEARD, context.tick);
@@ -129,10 +131,6 @@ export class Input {
     const { sys, shared } = context;
     if (context.get(slot, layout.CONNECTION_INPUT) !== 0) return this.#completeFrame(slot);
     const fd = shared.fd(slot);
-    if (context.get(slot, layout.CONNECTION_LOW_WATER) !== 0) {
-      sys.setReceiveLowWater(fd, 1);
-      context.set(slot, layout.CONNECTION_LOW_WATER, 0);
-    }
     const peeked = sys.peek(fd, this.#blockAt, layout.RECEIVE_BLOCK_BYTES);
     if (peeked <= 0) return this.#nothingReceived(slot, peeked);
     context.set(slot, layout.CONNECTION_HEARD, context.tick);
@@ -140,20 +138,42 @@ export class Input {
     const generation = shared.generation(slot);
     const goOn = this.#handle(slot, this.#blockAt, this.#blockAt + peeked, IN_KERNEL);
     if (shared.fd(slot) !== fd || shared.generation(slot) !== generation) return false;
-    if (this.#consumed > 0) sys.discard(fd, this.#consumed);
-    if (this.#consumed > 0 || !goOn) return goOn;
+    if (this.#consumed > 0)
+      return this.#dropHandled(slot, Math.min(this.#consumed, peeked)) && goOn;
+    if (!goOn) return false;
     // Not even one whole frame: to be told when it is there, but look once more, for it may just have come.
     const wantedBytes = this.#bytesOfFrame(peeked);
-    if (context.get(slot, layout.CONNECTION_LOW_WATER) === wantedBytes) return false;
     sys.setReceiveLowWater(fd, wantedBytes);
+    context.set(slot, layout.CONNECTION_LOW_WATER, wantedBytes);
     const again = sys.peek(fd, this.#blockAt, wantedBytes);
     if (again >= wantedBytes) return true;
-    context.set(slot, layout.CONNECTION_LOW_WATER, wantedBytes);
     this.#clearReadable(slot);
     return context.has(slot, layout.FLAG_READABLE) && this.#atEnd(slot, again);
   }
 
   #consumed = 0;
+
+  /** What was handled leaves the kernel, all of it: what stayed would be handled again. */
+  #dropHandled(slot: number, byteCount: number): boolean {
+    const { sys, shared } = this.#context;
+    for (let left = byteCount; left > 0;) {
+      const dropped = sys.discard(shared.fd(slot), left);
+      if (dropped <= 0) {
+        this.#lifecycle.closeNow(slot);
+        return false;
+      }
+      left -= dropped;
+    }
+    return true;
+  }
+
+  /** The frame that was waited for is being received: smaller ones are news again. */
+  #resetLowWater(slot: number): void {
+    const context = this.#context;
+    if (context.get(slot, layout.CONNECTION_LOW_WATER) === 0) return;
+    context.sys.setReceiveLowWater(context.shared.fd(slot), 1);
+    context.set(slot, layout.CONNECTION_LOW_WATER, 0);
+  }
 
   /** The peer has ended in the middle of a frame: nothing will complete it. */
   #atEnd(slot: number, peeked: number): boolean {
@@ -193,6 +213,10 @@ export class Input {
         return false;
       }
       const frameBytes = kernel.ingestStoppedBytes();
+      if (this.#isGoodbyeTooSoon(slot, at, answer)) {
+        this.#leave(slot, at, end, source);
+        return false;
+      }
       if (answer === layout.INGEST_CONTROL) this.#requests.handle(slot, at);
       else this.#fault(slot, at, frameBytes);
       if (shared.fd(slot) < 0 || shared.generation(slot) !== generation) return false;
@@ -207,6 +231,17 @@ export class Input {
         return false;
       }
     }
+  }
+
+  /** GOODBYE waits for the ACKs before it: those of thousands of streams do not fit the output at once. */
+  #isGoodbyeTooSoon(slot: number, at: number, answer: number): boolean {
+    const context = this.#context;
+    if (answer !== layout.INGEST_CONTROL) return false;
+    if (context.bytes[at + TYPE_BYTE_OFFSET] !== TYPE_GOODBYE) return false;
+    context.kernel.writeAcks(slot);
+    this.#holdByOutput(slot);
+    if (context.has(slot, layout.FLAG_HELD_BY_OUTPUT)) context.kernel.wantSend(slot);
+    return context.has(slot, layout.FLAG_HELD_BY_OUTPUT);
   }
 
   /** A frame that is refused by its form: a fatal one ends the connection. */
@@ -233,18 +268,25 @@ export class Input {
   /** After our GOODBYE: whatever needs an answer is too late, and says so once all is delivered. */
   #handleLate(slot: number, at: number, end: number, source: Source): boolean {
     const context = this.#context;
-    const { kernel, bytes } = context;
+    const { kernel, bytes, shared } = context;
+    const generation = shared.generation(slot);
     while (!context.has(slot, layout.FLAG_LATE)) {
       const whole = kernel.check(at, end - at);
       if (whole === 0) return this.#leave(slot, at, end, source);
       const type = bytes[at + TYPE_BYTE_OFFSET];
-      if (whole < 0) {
+      if (whole < 0 && whole !== -CODE_PAYLOAD_CORRUPT) {
         this.#release(slot, source);
         this.#lifecycle.error(slot, -whole, 0, 0n, faultText(-whole));
         return false;
       }
-      if (type === TYPE_CREDIT || type === TYPE_UNSUBSCRIBE) this.#requests.handle(slot, at);
-      else if (!(type === TYPE_PING || type === TYPE_PONG || type === TYPE_ACK)) {
+      if (whole < 0) {
+        // It needs an answer as any other, and is as late.
+        context.raise(slot, layout.FLAG_LATE);
+        this.#lateSequence(slot, at);
+      } else if (type === TYPE_CREDIT || type === TYPE_UNSUBSCRIBE) {
+        this.#requests.handle(slot, at);
+        if (shared.fd(slot) < 0 || shared.generation(slot) !== generation) return false;
+      } else if (!(type === TYPE_PING || type === TYPE_PONG || type === TYPE_ACK)) {
         context.raise(slot, layout.FLAG_LATE);
         if (type !== TYPE_GOODBYE) this.#lateSequence(slot, at);
       }

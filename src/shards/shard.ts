@@ -6,7 +6,7 @@
  * Invariant: everything that a shard owns is touched by its turn only; a fault in it ends the thread, and
  * control recovers what it had claimed.
  */
-import { CODE_IDLE_TIMEOUT, TYPE_PING } from '../frame/codes.js';
+import { CODE_IDLE_TIMEOUT, CODE_SLOW_CONSUMER, TYPE_PING } from '../frame/codes.js';
 import { CURSOR_STREAM, ON_FULL_EVICT, STREAM_BYTES, STREAM_ON_FULL } from '../ring/layout.js';
 import { EAGAIN, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP } from '../sys/sys.js';
 import { FLAGS_HELD, ShardContext, TICK_MS, type ShardOptions } from './context.js';
@@ -24,6 +24,7 @@ const WAIT_MS_TIMED = 20;
 const ADOPTIONS_PER_TURN = 64;
 const RECEIVERS_PER_TURN = 64;
 const SENDERS_PER_TURN = 256;
+const RECEIVES_BEFORE_GOODBYE = 4;
 const SENDS_PER_CONNECTION = 4;
 /** `backoff`: the shard polls for so long after it last had something to do, then it blocks. */
 const BACKOFF_MS = 0.2;
@@ -49,6 +50,8 @@ export class Shard {
   readonly #pressed = new Set<number>();
   /** Connections with something ready and no room to write it down. */
   readonly #starved = new Set<number>();
+  /** Connections whose output has room again, and that were not heard for want of it. */
+  #relieved: number[] = [];
   #state: ShardState = 'serving';
   #isQuiesced = false;
   #lastBusyMs: number;
@@ -314,8 +317,21 @@ export class Shard {
     const { kernel } = this.context;
     for (let i = 0; i < SENDERS_PER_TURN; i++) {
       const slot = kernel.nextToSend();
-      if (slot === 0) return;
+      if (slot === 0) break;
       this.#sendTo(slot);
+    }
+    if (this.#relieved.length > 0) this.#relieve();
+  }
+
+  /** Connections whose answers have left are heard again; whether DATA waits for them is no matter. */
+  #relieve(): void {
+    const slots = this.#relieved;
+    this.#relieved = [];
+    for (const slot of slots) {
+      // It may have ended since, and another one may have its slot.
+      if (!this.context.has(slot, layout.FLAG_HELD_BY_OUTPUT)) continue;
+      this.context.lower(slot, layout.FLAG_HELD_BY_OUTPUT);
+      this.#goOn(slot);
     }
   }
 
@@ -345,10 +361,16 @@ export class Shard {
         ? sys.send(fd, this.context.u32(spansAt), bytes)
         : sys.sendSpans(fd, spansAt, spans);
     kernel.sent(slot, Math.max(sent, 0));
+    if (this.context.has(slot, layout.FLAG_HELD_BY_OUTPUT)) this.#mayRelieve(slot);
     if (sent === bytes) return true;
     if (sent >= 0 || sent === -EAGAIN) this.context.raise(slot, layout.FLAG_SEND_BLOCKED);
     else this.lifecycle.closeNow(slot);
     return false;
+  }
+
+  #mayRelieve(slot: number): void {
+    const blocks = this.context.get(slot, layout.CONNECTION_OUT_BLOCKS);
+    if (blocks < layout.OUT_BLOCKS_HELD) this.#relieved.push(slot);
   }
 
   #announce(slot: number, cursor: number): boolean {
@@ -373,9 +395,6 @@ export class Shard {
     if (flags & layout.FLAG_LINGERING) return;
     if (flags & layout.FLAG_CLOSING) {
       this.lifecycle.linger(slot);
-    } else if (flags & layout.FLAG_HELD_BY_OUTPUT) {
-      context.lower(slot, layout.FLAG_HELD_BY_OUTPUT);
-      this.#goOn(slot);
     } else if (flags & layout.FLAG_END_OF_INPUT && !(flags & FLAGS_HELD)) {
       this.lifecycle.closeNow(slot);
     } else if (this.#state === 'finishing' && flags & layout.FLAG_GOODBYE) {
@@ -457,6 +476,11 @@ export class Shard {
     const pinged = (tick - context.get(slot, layout.CONNECTION_PINGED)) >>> 0;
     // Whoever is held back can't be heard: he is told that we live, and not taken for dead.
     const isHeld = (flags & FLAGS_HELD) !== 0;
+    if (flags & layout.FLAG_HELD_BY_OUTPUT && silent >= 2 * beat) {
+      const text = `no answer was taken for ${2 * context.settings.heartbeatMs} ms`;
+      this.lifecycle.error(slot, CODE_SLOW_CONSUMER, 0, 0n, text);
+      return;
+    }
     if (!isHeld && silent >= 2 * beat) {
       const text = `nothing was heard for ${2 * context.settings.heartbeatMs} ms`;
       this.lifecycle.error(slot, CODE_IDLE_TIMEOUT, 0, 0n, text);
@@ -505,7 +529,8 @@ export class Shard {
     const { context } = this;
     if (context.has(slot, layout.FLAG_CLOSING | layout.FLAG_GOODBYE)) return;
     context.raise(slot, layout.FLAG_READABLE);
-    this.input.receive(slot);
+    // A publisher at full speed never pauses: so much is taken, and what comes after it is late.
+    for (let i = 0; i < RECEIVES_BEFORE_GOODBYE && this.input.receive(slot); i++);
     if (context.shared.fd(slot) < 0) return;
     // One that is held is said goodbye when it is not; see `#advanceState`.
     if (context.flags(slot) & (FLAGS_HELD | layout.FLAG_CLOSING)) return;

@@ -17,7 +17,8 @@ export {
   unsubscribeThread,
 } from './cursor';
 export { beginTurn, nextNews, prepareToSleep, takeWakes, wokenUp } from './news';
-export { freeCount } from './pool';
+export { claimIdle, freeCount, freeSegment } from './pool';
+export { segmentAt, segmentCapacity } from './memory';
 export { flapCount, reclaimedCount } from './reclaim';
 export { createStream } from './stream';
 export {

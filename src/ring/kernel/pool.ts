@@ -6,6 +6,7 @@
 import {
   POOL_HINTS_BYTE_OFFSET,
   POOL_WAITERS_BYTE_OFFSET,
+  SEGMENT_IDLE,
   SEGMENT_PINS,
   STATE_FREE,
   SEGMENT_STREAM,
@@ -70,6 +71,7 @@ function takeOfClass(sizeClass: u32): u32 {
       atomic.cmpxchg<u32>(stateAt(segment), STATE_FREE, STATE_OWNED | me) == STATE_FREE
     ) {
       atomic.store<u32>(hint, at + 1);
+      atomic.store<u32>(segmentRow(segment), 1, SEGMENT_IDLE);
       return segment;
     }
     if (++at == count) at = 0;
@@ -99,6 +101,26 @@ export function freeSegment(segment: u32): void {
   chaos(100);
   // This thread too: a segment that was freed is progress.
   wakePoolWaiters(true);
+}
+
+/**
+ * Control's look at the pool, from segment `from` on: claims the next one that was in use and has been found
+ * free by `looksMin` looks since, so that its pages can be given back before `freeSegment`. 0 = no more.
+ */
+export function claimIdle(from: u32, looksMin: u32): u32 {
+  for (let segment = from; segment <= segmentCount; segment++) {
+    const row = segmentRow(segment);
+    const looks = atomic.load<u32>(row, SEGMENT_IDLE);
+    if (looks == 0 || atomic.load<u32>(stateAt(segment)) != STATE_FREE) continue;
+    if (looks <= looksMin) {
+      atomic.store<u32>(row, looks + 1, SEGMENT_IDLE);
+      continue;
+    }
+    if (atomic.cmpxchg<u32>(stateAt(segment), STATE_FREE, STATE_OWNED | me) != STATE_FREE) continue;
+    atomic.store<u32>(row, 0, SEGMENT_IDLE);
+    return segment;
+  }
+  return 0;
 }
 
 /**

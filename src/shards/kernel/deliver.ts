@@ -530,6 +530,8 @@ function age(row: u32, at: usize, segment: u32, tick: u32, ticksMax: u32): u32 {
   }
   if (tick - load<u32>(at, CURSOR_AGED_SINCE) < ticksMax) return 1;
   const slot = load<u32>(at, CURSOR_CONNECTION);
+  // Only one can be named at a time: another that might have to end, too, waits for the next look.
+  if (hopeless && load<u32>(connectionAt(slot), CONNECTION_REST_CURSOR) == row) return 1;
   store<u32>(at, 0, CURSOR_AGED_SEGMENT);
   if (!saveRest(slot, row)) hopeless = slot;
   detach(at);

@@ -42,6 +42,11 @@ it('publish, then subscribe', async () => {
   );
 });
 
+it('hello', async () => {
+  const { url } = await startServer();
+  expect(await output('hello.js', url)).toBe('hello 1 hi\n');
+});
+
 it('request', async () => {
   const { url } = await startServer();
   expect(await output('request.js', url)).toBe('HELLO\n');

@@ -1,0 +1,65 @@
+import { expect, test } from 'vitest';
+import { FRAME_BYTES_MAX } from '../../src/frame/layout.js';
+import { CURSOR_BYTES } from '../../src/ring/layout.js';
+import * as layout from '../../src/shards/layout.js';
+
+test('the parts of the shared area lie one behind another', () => {
+  const rows = layout.SHARED_HEADER_BYTES + layout.SHARD_ROWS * layout.SHARD_ROW_BYTES;
+  expect(layout.SHARED_RINGS_BYTE_OFFSET).toBe(rows);
+  expect(layout.HANDOFF_RING_BYTES).toBe(layout.HANDOFF_ENTRIES * 4);
+  expect(layout.HANDOFF_ENTRIES & (layout.HANDOFF_ENTRIES - 1)).toBe(0);
+  expect(layout.SHARED_TABLE_BYTE_OFFSET).toBe(
+    rows + layout.SHARD_ROWS * layout.HANDOFF_RING_BYTES,
+  );
+  expect(layout.SHARED_TABLE_BYTE_OFFSET % 8).toBe(0);
+});
+
+/** Fields `[byte offset, bytes]` must not overlap, and must end within the row. */
+function disjoint(fields: [number, number][], rowBytes: number): void {
+  const sorted = [...fields].sort(([a], [b]) => a - b);
+  for (const [i, [at, bytes]] of sorted.entries()) {
+    expect(at % bytes).toBe(0);
+    expect(at + bytes).toBeLessThanOrEqual(sorted[i + 1]?.[0] ?? rowBytes);
+  }
+}
+
+const constants = layout as unknown as Record<string, number>;
+
+function fields(prefix: string, without: string[], longs: string[] = []): [number, number][] {
+  return Object.entries(constants)
+    .filter(([name]) => name.startsWith(prefix) && !without.includes(name.slice(prefix.length)))
+    .map(([name, at]) => [at, longs.includes(name.slice(prefix.length)) ? 8 : 4]);
+}
+
+test('the fields of each row are disjoint and aligned', () => {
+  const states = ['BYTES', 'FREE', 'HANDED', 'OWNED', 'PRIVATE'];
+  disjoint(fields('CONNECTION_', states, ['COOKIE']), layout.CONNECTION_BYTES);
+  const numbers = ['NUMBER', 'ACK_NUMBER', 'ACK_SEQUENCE'];
+  disjoint(fields('PUBLICATION_', ['BYTES'], numbers), layout.PUBLICATION_BYTES);
+  const cursor = fields('CURSOR_', ['ROW_BYTES', 'FLAG_READY', 'FLAG_ANNOUNCE']);
+  disjoint(cursor, layout.CURSOR_ROW_BYTES);
+  expect(Math.min(...cursor.map(([at]) => at))).toBeGreaterThanOrEqual(CURSOR_BYTES);
+});
+
+test('each flag of a connection is a bit of its own', () => {
+  const flags = Object.entries(constants).filter(([name]) => name.startsWith('FLAG_'));
+  const bits = flags.map(([, flag]) => flag);
+  expect(bits.reduce((sum, bit) => sum + bit, 0)).toBe(bits.reduce((all, bit) => all | bit, 0));
+  for (const bit of bits) expect(bit & (bit - 1)).toBe(0);
+});
+
+test('the scratch of an area holds what is written there', () => {
+  expect(layout.AREA_POOLS + layout.POOL_COUNT * layout.POOL_BYTES).toBeLessThanOrEqual(
+    layout.AREA_CLOCK,
+  );
+  expect(layout.AREA_SPANS + layout.SPANS_MAX * 8).toBeLessThanOrEqual(layout.AREA_SPAN_REFS);
+  expect(layout.AREA_SPAN_REFS + layout.SPANS_MAX * 4).toBeLessThanOrEqual(layout.AREA_NEWS);
+  expect(layout.AREA_NEWS + layout.AREA_NEWS_MAX * 4).toBeLessThanOrEqual(layout.AREA_HEADER_BYTES);
+});
+
+test('a stash holds the largest frame, an output block its largest frame, a send all output blocks', () => {
+  expect(layout.LARGE_STASH_BYTES).toBeGreaterThanOrEqual(FRAME_BYTES_MAX);
+  expect(layout.OUT_HEADER_BYTES + layout.OUT_FRAME_BYTES_MAX).toBe(layout.OUT_BLOCK_BYTES);
+  expect(layout.OUT_BLOCKS_MAX + 1).toBeLessThan(layout.SPANS_MAX);
+  expect(layout.OUT_BLOCKS_HELD).toBeLessThan(layout.OUT_BLOCKS_MAX);
+});

@@ -1,0 +1,362 @@
+/**
+ * Shards, the registry and their clients in one thread, on the fake system and a clock that stands still.
+ *
+ * Invariant: at the end of each test nothing is left: no descriptor, no row, no pin, no violation.
+ */
+import { expect, onTestFinished } from 'vitest';
+import type { Clock } from '../../src/clock.js';
+import { Registry } from '../../src/control/registry.js';
+import { createArena, type Geometry, writeThreadNode } from '../../src/ring/arena.js';
+import { assertInvariants } from '../../src/ring/invariants.js';
+import * as ring from '../../src/ring/layout.js';
+import { connectionSlots, planArea, sharedBytes, writeArea } from '../../src/shards/area.js';
+import type { ShardSettings } from '../../src/shards/context.js';
+import { type BrokerKernel, loadKernel } from '../../src/shards/kernel.js';
+import * as layout from '../../src/shards/layout.js';
+import type { ControlLink, ControlMessage, ShardMessage } from '../../src/shards/messages.js';
+import { Shard } from '../../src/shards/shard.js';
+import { SharedArea } from '../../src/shards/shared.js';
+import { FakeSys, type FakeOptions } from '../../src/sys/fake.js';
+import { TestPeer } from './test-peer.js';
+
+export const KERNEL_FILE = new URL('../../dist/shards/kernel.wasm', import.meta.url);
+const MIB = 1024 * 1024;
+const ROUNDS_MAX = 100_000;
+const STEP_MS = 50;
+
+export interface HarnessOptions extends FakeOptions {
+  shards?: number;
+  arenaBytes?: number;
+  streams?: number;
+  connections?: number;
+  retentionBytes?: number;
+  onFull?: 'block' | 'evict';
+  settings?: Partial<ShardSettings>;
+}
+
+/** Counts what moves, and lets a test act while a shard blocks. */
+export class CountingSys extends FakeSys {
+  moved = 0;
+  /** Every eventfd that was signalled. */
+  readonly signalled: number[] = [];
+  /** Called in place of a wait that would block; then the wait looks once more. */
+  onBlock: ((epollFd: number) => void) | undefined;
+
+  #count(answer: number): number {
+    if (answer > 0) this.moved++;
+    return answer;
+  }
+
+  override receive(fd: number, byteOffset: number, byteCount: number): number {
+    return this.#count(super.receive(fd, byteOffset, byteCount));
+  }
+
+  override discard(fd: number, byteCount: number): number {
+    return this.#count(super.discard(fd, byteCount));
+  }
+
+  override send(fd: number, byteOffset: number, byteCount: number): number {
+    return this.#count(super.send(fd, byteOffset, byteCount));
+  }
+
+  override sendSpans(fd: number, spansByteOffset: number, spanCount: number): number {
+    return this.#count(super.sendSpans(fd, spansByteOffset, spanCount));
+  }
+
+  override close(fd: number): number {
+    this.moved++;
+    return super.close(fd);
+  }
+
+  override eventfdSignal(fd: number): number {
+    this.signalled.push(fd);
+    return super.eventfdSignal(fd);
+  }
+
+  override epollWait(epollFd: number, timeoutMs: number): number {
+    const events = super.epollWait(epollFd, 0);
+    if (events > 0 || timeoutMs === 0 || !this.onBlock) return events;
+    this.onBlock(epollFd);
+    return super.epollWait(epollFd, 0);
+  }
+}
+
+export class Harness {
+  readonly sys: CountingSys;
+  readonly memory: WebAssembly.Memory;
+  readonly geometry: Geometry;
+  readonly shared: SharedArea;
+  readonly control: BrokerKernel;
+  readonly registry: Registry;
+  readonly shards: Shard[] = [];
+  readonly kernels: BrokerKernel[] = [];
+  readonly peers: TestPeer[] = [];
+  /** What shards said that is not the registry's: `1 quiesced`. */
+  readonly heard: string[] = [];
+  readonly eventfds: number[] = [];
+  /** While true the registry is not asked: requests stay under way. */
+  isControlHeld = false;
+  nowMs = 1000;
+  readonly #settings: ShardSettings;
+  readonly #listenFd: number;
+  readonly #inboxes: ControlMessage[][] = [];
+  readonly #toControl: { shard: number; message: ShardMessage }[] = [];
+  readonly #running = new Set<number>();
+  readonly #words: Uint32Array;
+  #nextSlot = 1;
+
+  constructor(options: HarnessOptions = {}) {
+    const shards = options.shards ?? 1;
+    const streams = options.streams ?? 64;
+    const connections = options.connections ?? 64;
+    const arenaBytes = options.arenaBytes ?? 16 * MIB;
+    this.#settings = {
+      heartbeatMs: 30_000,
+      slowConsumerTimeoutMs: 5_000,
+      subscriptionsMax: 16,
+      publicationsMax: 16,
+      idleStrategy: 'block',
+      serverName: 'memorystreamer/test',
+      ...options.settings,
+    };
+    const plan = planArea({ arenaBytes, shards, connections, streams });
+    const { memory, geometry } = createArena({
+      bytes: arenaBytes,
+      threads: shards + 1,
+      streams,
+      shardBytes: plan.bytes,
+      sharedBytes: sharedBytes(connections),
+      nodes: 1,
+    });
+    this.memory = memory;
+    this.geometry = geometry;
+    this.#words = new Uint32Array(memory.buffer);
+    this.sys = new CountingSys(memory, options);
+    const slots = connectionSlots(connections);
+    this.shared = new SharedArea(memory, geometry.sharedByteOffset, slots);
+    this.control = loadKernel(memory, 0, KERNEL_FILE);
+    this.#listenFd = this.sys.listen('127.0.0.1', 0, 1024);
+    let epoch = 1000n;
+    this.registry = new Registry({
+      memory,
+      kernel: this.control,
+      streamsAt: geometry.streamsByteOffset,
+      streamsMax: streams,
+      retentionBytes: options.retentionBytes ?? 4 * MIB,
+      onFull: options.onFull ?? 'block',
+      epoch: () => ++epoch,
+      send: (shard, message) => this.order(shard, message),
+    });
+    for (let thread = 0; thread <= shards; thread++) this.eventfds.push(this.sys.eventfd());
+    for (let shard = 1; shard <= shards; shard++) {
+      writeArea(memory, this.areaAt(shard), geometry.sharedByteOffset, streams, plan);
+      writeThreadNode(memory, geometry, shard, 0);
+      this.control.setAlive(shard, true);
+      this.shared.setShardState(shard, layout.SHARD_LIVE);
+    }
+    for (let shard = 1; shard <= shards; shard++) this.#start(shard);
+  }
+
+  #start(thread: number): void {
+    const inbox: ControlMessage[] = [];
+    this.#inboxes[thread] = inbox;
+    const control: ControlLink = {
+      post: (message) => this.#toControl.push({ shard: thread, message }),
+      receive: () => inbox.shift(),
+    };
+    const clock: Clock = { wallMs: () => this.nowMs, monotonicMs: () => this.nowMs };
+    const kernel = loadKernel(this.memory, thread, KERNEL_FILE);
+    this.kernels[thread] = kernel;
+    this.shards[thread] = new Shard({
+      thread,
+      memory: this.memory,
+      kernel,
+      sys: this.sys,
+      shared: this.shared,
+      control,
+      clock,
+      settings: this.#settings,
+      areaAt: this.areaAt(thread),
+      streamsAt: this.geometry.streamsByteOffset,
+      eventfds: this.eventfds,
+    });
+    this.#running.add(thread);
+  }
+
+  areaAt(shard: number): number {
+    return this.geometry.shardsByteOffset + (shard - 1) * this.geometry.shardBytes;
+  }
+
+  /** A message of control, with its signal. */
+  order(shard: number, message: ControlMessage): void {
+    this.#inboxes[shard]!.push(message);
+    this.sys.eventfdSignal(this.eventfds[shard]!);
+  }
+
+  orderAll(type: 'drain' | 'finish' | 'abort'): void {
+    for (const shard of this.#running) this.order(shard, { type });
+  }
+
+  /** A client whose connection is handed to `shard`. */
+  connect(shard = 1, cpu = 0): TestPeer {
+    const fake = this.sys.connect(this.sys.localPort(this.#listenFd), cpu);
+    const fd = this.sys.accept(this.#listenFd);
+    expect(fd).toBeGreaterThan(0);
+    while (!this.shared.isFree(this.#nextSlot)) this.#nextSlot++;
+    const slot = this.#nextSlot;
+    this.sys.socketCookie(fd, this.shared.cookieAt(slot));
+    this.shared.hand(slot, fd, shard);
+    expect(this.shared.push(shard, slot)).toBe(true);
+    this.sys.eventfdSignal(this.eventfds[shard]!);
+    const peer = new TestPeer(fake, slot, fd, () => this.run());
+    this.peers.push(peer);
+    return peer;
+  }
+
+  // ---- Time ----
+
+  turn(shard: number): void {
+    if (!this.#running.has(shard)) return;
+    if (!this.shards[shard]!.turn()) this.#running.delete(shard);
+  }
+
+  /** That shard turns no more: its thread has ended. */
+  kill(shard: number): void {
+    this.#running.delete(shard);
+  }
+
+  /** Turns everything once. */
+  round(): void {
+    for (const shard of [...this.#running]) this.turn(shard);
+    if (!this.isControlHeld) this.#hearShards();
+  }
+
+  #hearShards(): void {
+    for (const { shard, message } of this.#toControl.splice(0)) {
+      this.sys.moved++;
+      switch (message.type) {
+        case 'open':
+          this.registry.open(shard, message.ref, message.subject);
+          break;
+        case 'subscribe':
+          this.registry.subscribe(shard, message.ref, message.pattern);
+          break;
+        case 'unsubscribe':
+          this.registry.unsubscribe(shard, message.pattern);
+          break;
+        case 'attached':
+          this.registry.attached(shard, message.stream);
+          break;
+        case 'log':
+          break;
+        default:
+          this.heard.push(`${shard} ${message.type}`);
+      }
+    }
+  }
+
+  /** Turns everything until nothing moves, without letting time pass. */
+  run(): void {
+    const isFaulty = Object.values(this.sys.faults).some((fault) => fault > 0);
+    const quietRounds = isFaulty ? 24 : 4;
+    let quiet = 0;
+    for (let rounds = 0; quiet < quietRounds; rounds++) {
+      if (rounds > ROUNDS_MAX) throw new Error('it never comes to rest');
+      const before = this.sys.moved;
+      this.round();
+      let isRead = false;
+      for (const peer of this.peers) isRead = peer.pump() || isRead;
+      quiet = isRead || this.sys.moved !== before ? 0 : quiet + 1;
+    }
+  }
+
+  /** Lets time pass, in steps in which everything comes to rest. */
+  advance(milliseconds: number): void {
+    this.run();
+    for (let left = milliseconds; left > 0; left -= STEP_MS) {
+      const step = Math.min(STEP_MS, left);
+      this.nowMs += step;
+      this.sys.advanceClockMs(step);
+      this.run();
+    }
+  }
+
+  // ---- What is left ----
+
+  poolInUse(shard: number, pool: number): number {
+    const at = layout.AREA_POOLS + pool * layout.POOL_BYTES + layout.POOL_IN_USE;
+    return this.#words[(this.areaAt(shard) + at) >>> 2]!;
+  }
+
+  /** Takes every free row of a pool but `spared`; answers how to give them back. */
+  exhaust(shard: number, pool: number, spared = 0): () => void {
+    const kernel = this.kernels[shard]!;
+    const rows: number[] = [];
+    while (kernel.freeRows(pool) > spared) rows.push(kernel.takeRow(pool));
+    return () => {
+      for (const row of rows.splice(0)) kernel.giveRow(pool, row);
+    };
+  }
+
+  field(peer: TestPeer, field: number): number {
+    return this.#words[(this.shared.rowAt(peer.slot) + field) >>> 2]!;
+  }
+
+  isOpen(peer: TestPeer): boolean {
+    return this.sys.openFds().includes(peer.fd);
+  }
+
+  /** Segments that some thread pins. */
+  pinnedSegments(): number[] {
+    const { smallCount, mediumCount, largeCount, segmentsByteOffset } = this.geometry;
+    const pinned: number[] = [];
+    for (let segment = 1; segment <= smallCount + mediumCount + largeCount; segment++) {
+      const at = (segmentsByteOffset + segment * ring.SEGMENT_BYTES + ring.SEGMENT_PINS) >>> 2;
+      if (this.#words[at] !== 0 || this.#words[at + 1] !== 0) pinned.push(segment);
+    }
+    return pinned;
+  }
+
+  assertSound(): void {
+    assertInvariants({ memory: this.memory, geometry: this.geometry });
+    expect(this.sys.violations).toEqual([]);
+  }
+
+  /** All clients leave; then nothing may be left. */
+  finish(): void {
+    this.isControlHeld = false;
+    this.sys.onBlock = undefined;
+    for (const peer of this.peers) {
+      peer.isReading = true;
+      peer.readMax = Number.MAX_SAFE_INTEGER;
+      peer.fake.end();
+    }
+    this.advance(3000);
+    for (const peer of this.peers) if (!peer.fake.closed) peer.fake.reset();
+    this.advance(100);
+    const own = new Set([this.#listenFd, ...this.eventfds]);
+    const isLeft = (fd: number): boolean => !own.has(fd);
+    expect(this.sys.openFds().filter(isLeft), 'an epoll each').toHaveLength(this.shards.length - 1);
+    for (let shard = 1; shard < this.shards.length; shard++) {
+      this.shards[shard]!.close();
+      const inUse = Array.from({ length: layout.POOL_COUNT }, (_, pool) =>
+        this.poolInUse(shard, pool),
+      );
+      expect(inUse, `rows in use, shard ${shard}`).toEqual([0, 0, 0, 0, 0, 0, 1]);
+      expect(this.shared.connectionCount(shard)).toBe(0);
+    }
+    expect(this.sys.openFds().filter(isLeft)).toEqual([]);
+    expect(this.pinnedSegments(), 'pinned segments').toEqual([]);
+    this.assertSound();
+  }
+}
+
+/** A harness that is looked through when its test ends. */
+export function harness(options: HarnessOptions = {}): Harness {
+  const made = new Harness(options);
+  onTestFinished((context) => {
+    // What is left behind by a test that failed says nothing.
+    if (context.task.result?.state !== 'fail') made.finish();
+  });
+  return made;
+}
