@@ -2,7 +2,7 @@
 // catch each: the enumerated interleavings and the model first, then threads. Ends with a table; the exit
 // code is 1 if a fault survived.
 //
-//   node scripts/mutate-ring.mjs [--only TEXT] [--rounds 3] [--milliseconds 4000]
+//   node scripts/mutate-ring.mjs [--only TEXT|TEXT…] [--rounds 3] [--milliseconds 4000]
 import { execFileSync, spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -359,7 +359,7 @@ const mutations = [
     name: 'recovery: no grace',
     file: 'src/ring/recovery.ts',
     from: 'while (isInTurn(recovery, thread, turns[thread]!)) {',
-    to: 'while (turns[thread]! < 0) {',
+    to: 'while (isInTurn(recovery, thread, turns[thread]!) && turns.length === 0) {',
     threads: ['deaths'],
   },
   {
@@ -428,7 +428,9 @@ function run(command, args, seconds) {
 /** Answers what caught it, or null. */
 function caughtBy({ threads }, rounds = Number(values.rounds)) {
   const vitest = join(root, 'node_modules/vitest/vitest.mjs');
-  const files = ['test/ring/append.interleavings.test.ts', 'test/ring/cursor.model.test.ts'];
+  const files = ['append.interleavings', 'cursor.model', 'news', 'recovery'].map(
+    (name) => `test/ring/${name}.test.ts`,
+  );
   const tests = run(process.execPath, [vitest, 'run', '--bail', '1', ...files], 120);
   if (tests.status !== 0) {
     const where = /FAIL\s+test\/ring\/([a-z.]+)\.test/.exec(tests.stdout + tests.stderr)?.[1];
@@ -456,11 +458,16 @@ if (values.only === '') {
   console.log('sound     no fault at all');
 }
 const rows = [];
-for (const mutation of mutations.filter(({ name }) => name.includes(values.only))) {
+for (const mutation of mutations.filter(({ name }) =>
+  values.only.split('|').some((text) => name.includes(text)),
+)) {
   const original = readFileSync(join(root, mutation.file), 'utf8');
   writeFileSync(join(copy, mutation.file), plant(mutation));
   const kernels = mutation.file.startsWith(KERNEL) ? ['--kernels'] : [];
-  execFileSync(process.execPath, ['scripts/build.mjs', ...kernels], { cwd: copy });
+  execFileSync(process.execPath, ['scripts/build.mjs', ...kernels], {
+    cwd: copy,
+    stdio: 'inherit',
+  });
   const by = caughtBy(mutation);
   rows.push({ name: mutation.name, by });
   console.log(`${by === null ? 'SURVIVED' : 'CAUGHT  '}  ${mutation.name}${by ? `  (${by})` : ''}`);

@@ -5,7 +5,8 @@ import { World } from './support/world.js';
 const THREADS = 64;
 const world = new World({
   threads: THREADS,
-  streams: 2,
+  streams: 65,
+  plannedStreams: 100,
   limitBytes: 65536,
   areaBytes: 8192 * 4,
   arenaBytes: 8 * 1024 * 1024,
@@ -32,10 +33,8 @@ describe('news', () => {
   it('reach every stream number, in order, once', () => {
     const words = new Uint32Array(world.memory.buffer);
     const at = layout.STREAM_COUNT_BYTE_OFFSET >>> 2;
-    const streams = words[at]!;
     words[at] = layout.STREAMS_MAX;
     world.kernel(0).tellAll();
-    words[at] = streams;
     expect(allNews(1)).toEqual(Array.from({ length: layout.STREAMS_MAX + 1 }, (_, i) => i));
     expect(allNews(1)).toEqual([]);
   });
@@ -73,6 +72,31 @@ describe('news', () => {
     world.kernel(1).unsubscribeThread(1);
     world.append(2, 1, 1, 10);
     expect(allNews(1)).toEqual([]);
+  });
+
+  it('are not lost when they are told while others are being taken', () => {
+    const streams = [1, 2, 65];
+    for (const first of streams) {
+      for (const later of streams) {
+        for (let when = 0; when < 4; when++) {
+          world.reset();
+          for (const stream of streams) world.kernel(1).subscribeThread(stream);
+          world.append(2, first, 1, 10);
+          let point = 0;
+          world.hook = (thread) => {
+            if (thread === 1 && point++ === when) world.append(2, later, 1, 10);
+          };
+          const seen = new Map<number, bigint>();
+          for (let stream; (stream = world.kernel(1).nextNews()) >= 0;) {
+            seen.set(stream, world.kernel(0).nextSequenceOf(stream));
+          }
+          world.hook = null;
+          for (const stream of streams) {
+            expect(seen.get(stream) ?? 1n).toBe(world.kernel(0).nextSequenceOf(stream));
+          }
+        }
+      }
+    }
   });
 
   it('are forgotten when a thread begins a new life', () => {

@@ -78,6 +78,7 @@ export function nextNews(): i32 {
       wordIndex = (summaryIndex << 6) + bit;
       // By exchange, before the stream is looked at: what comes later sets the bit again.
       word = atomic.xchg<u64>(row + (<usize>wordIndex << 3), 0, THREAD_NEWS);
+      chaos(4000);
       continue;
     }
     if (++summaryIndex >= <u32>SUMMARY_WORDS) {
@@ -87,6 +88,7 @@ export function nextNews(): i32 {
     }
     if (atomic.load<u64>(row + (<usize>summaryIndex << 3), THREAD_SUMMARY)) {
       summary = atomic.xchg<u64>(row + (<usize>summaryIndex << 3), 0, THREAD_SUMMARY);
+      chaos(4000);
     }
   }
 }

@@ -373,7 +373,8 @@ export class World {
       if (missing.length !== 0 && !this.#mayBeOlder(stream, missing)) {
         throw new Error(`frames ${missing.join()} of stream ${stream} are lost`);
       }
-      if (first < 0 && due.length !== 0) throw new Error(`stream ${stream} lost all its frames`);
+      if (first < 0 && !this.#mayBeOlder(stream, due))
+        throw new Error(`stream ${stream} lost all its frames`);
     }
   }
 
