@@ -256,6 +256,13 @@ const mutations = [
     threads: ['reseek'],
   },
   {
+    name: 'pool: a free segment is told to nobody',
+    file: `${KERNEL}pool.ts`,
+    from: '  wakePoolWaiters(true);\n}\n\n/**\n * Control',
+    to: '}\n\n/**\n * Control',
+    threads: ['pool'],
+  },
+  {
     name: 'sleep: no second look',
     file: `${KERNEL}news.ts`,
     from: 'if (word == 0 && summary == 0 && !hasNews()) return true;',

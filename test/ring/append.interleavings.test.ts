@@ -233,6 +233,27 @@ describe('two threads that wait for one full log', () => {
   });
 });
 
+describe('a thread that waits for the pool', () => {
+  it('is told when control gives a segment back', () => {
+    scarce.reset();
+    scarce.append(3, 1, 4 * PER_SEGMENT);
+    // Takes back more of stream 1 than it needs.
+    scarce.append(3, 2, PER_SEGMENT + 1);
+    const control = scarce.kernel(0);
+    const claimed: number[] = [];
+    for (let one; (one = control.claimIdle(1, 0)) !== 0;) claimed.push(one);
+    expect(claimed.length).toBeGreaterThan(0);
+    for (const stream of [1, 2]) scarce.open(4, stream, FROM_FIRST);
+    expect(scarce.append(1, 2, 2 * PER_SEGMENT)).toBeLessThan(2 * PER_SEGMENT);
+    scarce.takeNews(1);
+    expect(scarce.retry(1)).toBe(0);
+    scarce.takeNews(1);
+    control.freeSegment(claimed[0]!);
+    expect(scarce.takeNews(1)).toBe(true);
+    expect(scarce.retry(1)).toBeGreaterThan(0);
+  });
+});
+
 describe.each(scenarios)('$name', (scenario) => {
   const { world } = scenario;
 
