@@ -23,6 +23,7 @@ import {
   type Geometry,
 } from '../ring/arena.js';
 import { recoverDeadThread } from '../ring/recovery.js';
+import { payWakes } from '../ring/wakes.js';
 import { connectionSlots, planArea, sharedBytes, writeArea } from '../shards/area.js';
 import { loadKernel, type BrokerKernel } from '../shards/kernel.js';
 import { SHARD_DEAD, SHARD_LIVE } from '../shards/layout.js';
@@ -172,6 +173,10 @@ class RunningBroker implements Broker {
     this.#sys.eventfdSignal(this.#eventfds[thread]!);
   }
 
+  #payWakes(): void {
+    payWakes(this.#kernel, (thread) => this.#signal(thread));
+  }
+
   #makeRegistry(streams: number): Registry {
     // Unique among the lives of this broker, and of others before it on this machine.
     let epoch = BigInt(Math.floor(systemClock.wallMs())) * 1_000_000n;
@@ -228,7 +233,9 @@ class RunningBroker implements Broker {
     this.#startAcceptor();
     this.#idleTimer = setInterval(() => {
       const bytes = releaseIdlePages(this.#kernel, this.#sys);
-      if (bytes > 0) this.#log.debug({ bytes }, 'idle memory given back');
+      if (bytes === 0) return;
+      this.#payWakes();
+      this.#log.debug({ bytes }, 'idle memory given back');
     }, IDLE_LOOK_MS);
     this.#idleTimer.unref();
   }
@@ -294,6 +301,8 @@ class RunningBroker implements Broker {
         break;
       case 'open':
         this.#registry.open(shard, message.ref, message.subject);
+        // A birth may have taken segments back, and told whoever waits for some.
+        this.#payWakes();
         return;
       case 'subscribe':
         this.#registry.subscribe(shard, message.ref, message.pattern);

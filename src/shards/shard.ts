@@ -15,6 +15,7 @@ import * as layout from './layout.js';
 import { Lifecycle } from './lifecycle.js';
 import type { ControlMessage } from './messages.js';
 import { Requests } from './requests.js';
+import { payWakes } from '../ring/wakes.js';
 import { Subscriptions } from './subscriptions.js';
 
 /** A longer wait would hold up `terminate()` and the exit of the process. */
@@ -494,20 +495,12 @@ export class Shard {
 
   /** Eventfds of threads that were asleep when this turn had news for them. */
   #signal(): void {
-    const { kernel, sys, eventfds } = this.context;
-    let low = kernel.takeWakes(0) >>> 0;
-    while (low !== 0) {
-      const thread = 31 - Math.clz32(low & -low);
-      sys.eventfdSignal(eventfds[thread]!);
-      low = (low & (low - 1)) >>> 0;
-    }
-    let high = kernel.takeWakes(1) >>> 0;
-    while (high !== 0) {
-      const thread = 63 - Math.clz32(high & -high);
-      sys.eventfdSignal(eventfds[thread]!);
-      high = (high & (high - 1)) >>> 0;
-    }
+    payWakes(this.context.kernel, this.#wake);
   }
+
+  readonly #wake = (thread: number): void => {
+    this.context.sys.eventfdSignal(this.context.eventfds[thread]!);
+  };
 
   // ---- The end ----
 
