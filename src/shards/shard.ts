@@ -482,7 +482,9 @@ export class Shard {
       this.lifecycle.error(slot, CODE_SLOW_CONSUMER, 0, 0n, text);
       return;
     }
-    if (!isHeld && silent >= 2 * beat) {
+    // Only who was asked, and had his time to answer: it may be this thread that was held up.
+    const wasAsked = pinged < silent && pinged >= beat;
+    if (!isHeld && silent >= 2 * beat && wasAsked) {
       const text = `nothing was heard for ${2 * context.settings.heartbeatMs} ms`;
       this.lifecycle.error(slot, CODE_IDLE_TIMEOUT, 0, 0n, text);
       return;

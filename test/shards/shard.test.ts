@@ -48,6 +48,19 @@ describe('a silent client', () => {
     }
   });
 
+  test('is asked before it is taken for dead, where the shard itself stood still for long', () => {
+    const h = harness({ settings });
+    const peer = h.connect();
+    expect(peer.ask(ping())).toEqual(['PONG #1']);
+    h.nowMs += 60_000;
+    h.advance(100);
+    expect(peer.told()).toEqual([expect.stringMatching(/^PING/)]);
+    h.advance(700);
+    expect(h.isOpen(peer)).toBe(true);
+    h.advance(500);
+    expect(peer.told()).toEqual(['ERROR IDLE_TIMEOUT 0#0']);
+  });
+
   test('is found among many', () => {
     const h = harness({ settings, connections: 200 });
     const peers = Array.from({ length: 150 }, () => h.connect());
