@@ -121,13 +121,6 @@ const mutations = [
     threads: ['crowd', 'pool'],
   },
   {
-    name: 'reclaim: no second look at the head when the limit is reckoned',
-    file: `${KERNEL}reclaim.ts`,
-    from: 'if (atomic.load<u32>(row, STREAM_HEAD) != head) continue;',
-    to: '',
-    threads: ['crowd'],
-  },
-  {
     name: 'reclaim for the pool: does not say on which stream it works',
     file: `${KERNEL}reclaim.ts`,
     from: 'workOn(stream);',
