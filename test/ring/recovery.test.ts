@@ -10,6 +10,7 @@ class FakeKernel implements RecoveryKernel {
   readonly dead = new Set<number>();
   stream = 5;
   locked = 0;
+  onSnapshot: () => void = () => undefined;
 
   setAlive(thread: number, alive: number | boolean): void {
     if (!alive) this.dead.add(thread);
@@ -33,6 +34,7 @@ class FakeKernel implements RecoveryKernel {
   }
   recoverSnapshot(): void {
     this.calls.push('recoverSnapshot');
+    this.onSnapshot();
   }
   recoverStream(): void {
     this.calls.push('recoverStream');
@@ -105,6 +107,18 @@ describe('recovery of a dead thread', () => {
     await recover(kernel, 2);
     const done = ['recoverPins 2', 'tellAll', 'signal 1', 'signal 3'];
     expect(kernel.calls).toEqual(['setAlive 2 false', 'recoverThread 2', ...done]);
+  });
+
+  it('counts no turn that was begun before the snapshot', async () => {
+    const kernel = new FakeKernel();
+    kernel.sleeping.add(3);
+    kernel.onSnapshot = () => kernel.turns[2]!++;
+    let pauses = 0;
+    await recover(kernel, 1, () => {
+      pauses++;
+      kernel.turns[2]!++;
+    });
+    expect(pauses).toBe(1);
   });
 
   it('waits for the lock that a live thread holds', async () => {
