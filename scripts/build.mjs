@@ -3,8 +3,8 @@
 //   node scripts/build.mjs              the package
 //   node scripts/build.mjs --kernels    the kernels only
 import { execFileSync } from 'node:child_process';
-import { chmodSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { chmodSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
 import { buildKernel, root } from './kernels.mjs';
 
 const out = join(root, 'dist');
@@ -41,4 +41,16 @@ if (!kernelsOnly) {
     },
   );
   chmodSync(join(out, 'main.js'), 0o755);
+  linkCommand();
+}
+
+/**
+ * `npx memorystreamer` in the clone finds this link. Without one npx makes a copy of its own in a cache, which
+ * lacks the command for ever if it was made before the first build.
+ */
+function linkCommand() {
+  const link = join(root, 'node_modules/.bin/memorystreamer');
+  mkdirSync(dirname(link), { recursive: true });
+  rmSync(link, { force: true });
+  symlinkSync(relative(dirname(link), join(out, 'main.js')), link);
 }
