@@ -23,16 +23,27 @@ if (file === undefined || rest.length > 0) refuse('the name of one FILE is wante
 
 const { name } = readJson(join(folder, 'package.json'));
 // npm sbom knows no --json; its answer is JSON without it.
-const args = ['sbom', '--sbom-format', 'cyclonedx', '--omit', 'dev', '--package-lock-only'];
+// Its --omit dev leaves out what a tool needs as well as the package: what is not installed is taken out here.
+const args = ['sbom', '--sbom-format', 'cyclonedx', '--package-lock-only'];
 const { answer, fault } = npmJson(folder, args, NPM_MS);
 if (fault !== undefined) refuse(`npm sbom: ${fault}`);
 // npm names the project after the folder that it lies in.
 answer.metadata.component.name = name;
 
+const production = packagesOf(readLock(folder)).filter(({ entry }) => entry.dev !== true);
+const shipped = new Set(production.map(({ name: each, version }) => `${each}@${version}`));
+answer.components = answer.components.filter((each) =>
+  shipped.has(`${fullName(each)}@${each.version}`),
+);
+const references = new Set(answer.components.map((each) => each['bom-ref']));
+references.add(answer.metadata.component['bom-ref']);
+answer.dependencies = answer.dependencies
+  .filter(({ ref }) => references.has(ref))
+  .map(({ ref, dependsOn }) => ({ ref, dependsOn: dependsOn.filter((on) => references.has(on)) }));
+
 const listed = new Map(
   answer.components.map((each) => [`${fullName(each)}@${each.version}`, each]),
 );
-const production = packagesOf(readLock(folder)).filter(({ entry }) => entry.dev !== true);
 const findings = production.flatMap(({ name: each, version }) => {
   const component = listed.get(`${each}@${version}`);
   if (component === undefined) return [`${each}@${version} is missing`];

@@ -5,6 +5,7 @@ import { ROOT } from '../../support/broker.js';
 import { Project, runScript } from '../../support/project.js';
 
 interface Component {
+  'bom-ref': string;
   group?: string;
   name: string;
   version: string;
@@ -18,6 +19,7 @@ interface Bom {
   specVersion: string;
   metadata: { component: { name: string; version: string } };
   components: Component[];
+  dependencies: { ref: string; dependsOn: string[] }[];
 }
 
 let project: Project;
@@ -51,6 +53,14 @@ test('every package of an installation is named, with version, licence and check
     expect(component.version, component.name).toMatch(/^\d+\.\d+\.\d+/);
     expect(component.licenses[0]?.license.id, component.name).toBeTruthy();
     expect(component.hashes[0]?.alg, component.name).toBe('SHA-512');
+  }
+  // Every edge leads to a package of the list: tools have gone with all that only they need.
+  const references = [
+    ...bom.components.map((each) => each['bom-ref']),
+    `memorystreamer@${version}`,
+  ];
+  for (const { ref, dependsOn } of bom.dependencies) {
+    expect(references).toEqual(expect.arrayContaining([ref, ...dependsOn]));
   }
 });
 
