@@ -33,13 +33,18 @@ Logs are JSON lines on standard error. SIGTERM and SIGINT end it gracefully, a s
 
 Examples:
   memorystreamer
-  memorystreamer --host 0.0.0.0 --port 7878 --shards 4
-  memorystreamer --config /etc/memorystreamer.json --log-level debug
+  memorystreamer --host 0.0.0.0 --listen-insecure --shards 4
+  memorystreamer --config /etc/memorystreamer.yaml --log-level debug
   MEMORYSTREAMER_MEMORY_ARENA=2GiB memorystreamer
 
-Flags, over the environment, over the file, over the defaults:
+Flags, over the environment, over files, over the defaults:
   --config FILE
-      A JSON file; a key "listen.port" stands in it as {"listen": {"port": 7878}}.
+      A file of JSON, YAML or TOML (.json, .yaml, .yml, .toml); a key "listen.port" stands in it as
+      {"listen": {"port": 7878}}. May stand often: later files count more.
+  --config-dir FOLDER
+      All such files of a folder, by name, over those of --config.
+  --profile NAME
+      A set of values that the files name under "profiles", under all else that they say.
 ${TABLE.map(flagHelp).join('')}  --help
 `;
 }

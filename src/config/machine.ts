@@ -10,6 +10,10 @@ export interface Machine {
   readonly openFilesMax: number;
   /** CPUs that this process may run on. */
   readonly cpus: number;
+  /** Memory that is free now, or could be made so, in bytes; `Infinity` = not known. */
+  readonly availableBytes: number;
+  /** NUMA nodes; 1 where the machine tells none. */
+  readonly nodes: number;
 }
 
 /** Where `readMachine` looks; `read` answers a file's text, or undefined where there is none. */
@@ -38,7 +42,25 @@ export function readMachine(sources: MachineSources = realSources): Machine {
     memoryBytes: Math.min(sources.totalMemoryBytes(), ...memoryLimits(sources)),
     openFilesMax: openFilesMax(sources),
     cpus: sources.cpus(),
+    availableBytes: availableBytes(sources),
+    nodes: nodes(sources),
   };
+}
+
+function availableBytes(sources: MachineSources): number {
+  const text = sources.read('/proc/meminfo') ?? '';
+  const [, kib] = /^MemAvailable: +(\d+) kB$/m.exec(text) ?? [];
+  return kib === undefined ? Infinity : Number(kib) * 1024;
+}
+
+/** Of a list such as "0-1,4". */
+function nodes(sources: MachineSources): number {
+  const text = sources.read('/sys/devices/system/node/online')?.trim() ?? '';
+  if (!/^\d+(-\d+)?(,\d+(-\d+)?)*$/.test(text)) return 1;
+  return text.split(',').reduce((count, range) => {
+    const [first, last = first] = range.split('-').map(Number);
+    return count + last! - first! + 1;
+  }, 0);
 }
 
 /**
