@@ -232,5 +232,6 @@ function quantity(
 ): z.ZodType<number> {
   return z
     .union([z.number(), z.string().transform((text) => parse(text) ?? Number.NaN)])
-    .pipe(z.int().min(min).max(max));
+    .pipe(z.int().min(min).max(max))
+    .meta({ anyOf: [{ type: 'integer', minimum: min, maximum: max }, { type: 'string' }] });
 }

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
+import { z } from 'zod';
 
 export interface Machine {
   /** Memory that this process may use, in bytes: the machine's, or the tightest limit of its control groups. */
@@ -101,4 +102,22 @@ function limitsUpwards(
 function openFilesMax(sources: MachineSources): number {
   const [, soft] = /^Max open files +(\S+)/m.exec(sources.read('/proc/self/limits') ?? '') ?? [];
   return soft !== undefined && /^\d+$/.test(soft) ? Number(soft) : Infinity;
+}
+
+const count = z.int().min(1);
+
+/** A machine as `config machine` describes it; what is left out is not limited. */
+export const machineType = z.strictObject({
+  memoryBytes: count,
+  cpus: count,
+  openFilesMax: count.optional(),
+  availableBytes: count.optional(),
+  nodes: count.optional(),
+});
+
+/** The machine that such a description is of. */
+export function machineOf(description: z.infer<typeof machineType>): Machine {
+  const { openFilesMax = Infinity, availableBytes = Infinity, nodes: nodeCount = 1 } = description;
+  const { memoryBytes, cpus } = description;
+  return { memoryBytes, cpus, openFilesMax, availableBytes, nodes: nodeCount };
 }

@@ -55,8 +55,8 @@ describe('sources', () => {
   test('default < profile < files in order < folder by name < environment < flags', async () => {
     const given = { files, env, argv: [...argv, '--profile', 'p', '--log-level', 'warn'] };
     const { flat, provenance } = await load(given);
-    const seen = (key: keyof typeof flat) =>
-      `${String(flat[key] as number | string)} ${provenance.get(key)!.where}`;
+    const seen = (key: Exclude<keyof typeof flat, 'streams.overrides'>) =>
+      `${flat[key].toString()} ${provenance.get(key)!.where}`;
     expect(seen('idle.strategy')).toBe('block default');
     expect(seen('shards')).toBe('1 /etc/a.yaml:1:24');
     expect(seen('limits.streams')).toBe('2 /etc/a.yaml:2:19');
