@@ -75,8 +75,8 @@ export async function runGate(builds, { kind, plan, seed }, say = console.log) {
     say(`  round ${index + 1} of ${plan[0]} to ${plan.at(-1)}, ${seconds().toFixed(0)} s`);
     return round;
   };
-  const onLook = (_, open, last) => {
-    if (open.length === 0 || last) return;
+  const onLook = (open, decided) => {
+    if (decided) return;
     say(`  not clear yet: ${open.map(({ metric }) => metric.title).join('; ')}`);
   };
   const found = await compareInRounds(plan, nextRound, onLook);

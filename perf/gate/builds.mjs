@@ -48,14 +48,16 @@ export function commitOf(name) {
   }
 }
 
-/** The commit's sources in a folder of their own. */
-export function takeCommit(commit) {
-  return fill('commit', commit, (folder) => {
-    const there = git('ls-tree', '--name-only', commit).toString().split('\n');
-    const inputs = INPUTS.filter((path) => there.includes(path));
-    const archive = git('archive', '--format=tar', commit, '--', ...inputs);
-    execFileSync('tar', ['-x', '-C', folder], { input: archive });
-  });
+function extract(commit, folder) {
+  const there = git('ls-tree', '--name-only', commit).toString().split('\n');
+  const inputs = INPUTS.filter((path) => there.includes(path));
+  const input = git('archive', '--format=tar', commit, '--', ...inputs);
+  execFileSync('tar', ['-x', '-C', folder], { input });
+}
+
+/** A build of the commit. Builds of other `kind`s are folders of their own, whatever their content. */
+export function takeCommit(commit, kind = 'commit') {
+  return fill(kind, commit, (folder) => extract(commit, folder));
 }
 
 /** The working tree as it is, with what is not committed but not ignored either. */
@@ -73,9 +75,7 @@ export function takeWorkingTree() {
 /** A commit with a patch on top, which must fit. */
 export function takePatched(commit, patch) {
   return fill('patched', commit, (folder) => {
-    execFileSync('tar', ['-x', '-C', folder], {
-      input: git('archive', '--format=tar', commit, '--', ...INPUTS),
-    });
+    extract(commit, folder);
     applyPatch(folder, patch);
   });
 }

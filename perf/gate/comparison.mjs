@@ -39,8 +39,8 @@ export function outcomeOf(comparisons) {
 }
 
 /**
- * Calls `nextRound` until a look leaves nothing unclear that decides, or after the last look. Wall-clock
- * metrics alone do not prolong it.
+ * Calls `nextRound` until a look finds something slower, or leaves nothing unclear that decides, or is the
+ * last. Wall-clock metrics alone do not prolong it.
  */
 export async function compareInRounds(plan, nextRound, onLook = () => {}) {
   const rounds = [];
@@ -52,8 +52,10 @@ export async function compareInRounds(plan, nextRound, onLook = () => {}) {
     const open = comparisons.filter(
       ({ metric, result }) => metric.deciding && (!result || result.verdict === 'unclear'),
     );
-    onLook(comparisons, open, last);
-    if (open.length === 0 || last) return { rounds, comparisons, ...outcomeOf(comparisons) };
+    const outcome = outcomeOf(comparisons);
+    const decided = open.length === 0 || last || outcome.outcome === 'regression';
+    onLook(open, decided);
+    if (decided) return { rounds, comparisons, ...outcome };
   }
   throw new Error('a plan needs at least one look');
 }

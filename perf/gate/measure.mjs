@@ -29,25 +29,32 @@ const OUTSTANDING = 32;
 export const sizes = {
   full: {
     pairs: 12,
-    seconds: 0.06,
+    seconds: 0.05,
     latencySeconds: 0.1,
     cycles: 400,
     connections: 4000,
     probes: 3,
   },
   quick: {
-    pairs: 8,
-    seconds: 0.04,
+    pairs: 6,
+    seconds: 0.03,
     latencySeconds: 0.05,
     cycles: 300,
     connections: 3000,
     probes: 2,
   },
-  smoke: { pairs: 1, seconds: 0.02, latencySeconds: 0.02, cycles: 20, connections: 20, probes: 1 },
+  smoke: {
+    pairs: 1,
+    seconds: 0.02,
+    latencySeconds: 0.02,
+    cycles: 20,
+    connections: 20,
+    probes: 1,
+  },
 };
 const WARM_UP_SECONDS = 0.01;
 const WARM_UP_FACTOR = 5;
-const SETTLE_MS = 300;
+const SETTLE_MS = 200;
 
 export class Unmeasurable extends Error {}
 

@@ -5,13 +5,13 @@
 // gate when they are clearly slower, and are told, no more, when they stay unclear.
 
 export const metrics = [
-  metric('throughput.small.cpu', 'broker CPU per frame, 16 B', 'ns', 'more', 0.05, true),
-  metric('throughput.large.cpu', 'broker CPU per frame, 16 KiB', 'ns', 'more', 0.08, true),
+  metric('throughput.small.cpu', 'broker CPU per frame, 16 B', 'ns', 'more', 0.07, true),
+  metric('throughput.large.cpu', 'broker CPU per frame, 16 KiB', 'ns', 'more', 0.1, true),
   metric('throughput.small.rate', 'throughput, 16 B', 'frames/s', 'less', 0.15, false),
   metric('throughput.large.rate', 'throughput, 16 KiB', 'frames/s', 'less', 0.2, false),
   metric('latency.p50', 'latency p50, 5000/s', 'us', 'more', 0.25, false),
   metric('latency.p99', 'latency p99, 5000/s', 'us', 'more', 0.75, false),
-  metric('connect.cpu', 'broker CPU per connection', 'us', 'more', 0.1, true),
+  metric('connect.cpu', 'broker CPU per connection', 'us', 'more', 0.12, true),
   metric('connect.rate', 'connections established', '1/s', 'less', 0.25, false),
   metric('memory.idle', 'RSS, idle', 'MiB', 'more', 0.05, true),
   metric('memory.connection', 'RSS per idle connection', 'B', 'more', 0.2, true),

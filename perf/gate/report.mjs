@@ -43,7 +43,7 @@ export function rowsOf(comparisons) {
         metric.unit,
       ),
       signedPercent(changeOf(metric, result.estimate)),
-      `${signedPercent(ends[0])} … ${signedPercent(ends[1])}`,
+      Number.isFinite(result.low) ? ends.map(signedPercent).join(' … ') : 'unbounded',
       `${(result.spread * 100).toFixed(1)} %`,
       `${signedPercent(limit)}${metric.deciding ? '' : ' *'}`,
       result.verdict + more,
