@@ -65,7 +65,7 @@ export function circumstances({ machine, base, candidate, seed, rounds, seconds 
     ['candidate', `${candidate.commit} (${candidate.content})`],
     ['Node.js', machine.node],
     ['CPU', `${machine.cpu}, CPUs ${machine.cpusAllowed.join(',')}, Linux ${machine.kernel}`],
-    ['load before', machine.loadAverageBefore.join(' ')],
+    ['load before', `${machine.loadAverageBefore.join(' ')}; measured at nice ${machine.nice}`],
     ['seed', String(seed)],
     ['rounds', `${rounds} in ${seconds.toFixed(0)} s`],
   ];

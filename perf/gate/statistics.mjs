@@ -21,6 +21,15 @@ export function median(values) {
   return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
+/** The value below which the part `q` (0 … 1) lies, interpolated between neighbours. */
+export function quantile(values, q) {
+  const sorted = [...values].sort((a, b) => a - b);
+  const at = q * (sorted.length - 1);
+  const below = Math.floor(at);
+  const above = Math.min(below + 1, sorted.length - 1);
+  return sorted[below] + (at - below) * (sorted[above] - sorted[below]);
+}
+
 /** The median distance from the median, scaled so that for normal noise it is the standard deviation. */
 export function scaledMad(values) {
   const middle = median(values);
