@@ -17,13 +17,13 @@ import { describeMachine } from './lib/machine.mjs';
 import { printTable } from './lib/report.mjs';
 
 /** Of the brokers and the generator: before other work on the machine, and not in its way for long. */
-const NICE = -5;
+const NICE = -10;
 const EXIT = { pass: 0, regression: 1, void: 2, usage: 64 };
 
 const help = `npm run perf:gate -- BASE [options]
 
   BASE               a commit, branch or tag; the working tree, as it is, is compared with it
-  --quick            shorter rounds and fewer of them: about a minute
+  --quick            shorter rounds: about a minute on a quiet machine
   --smoke            one tiny round, which judges nothing: that it works
   --rounds N         at most N rounds, looked at once (default: ${looks.full.join(', ')} rounds, as needed)
   --seed N           of the order within pairs (default: from the clock)

@@ -26,7 +26,7 @@ const INPUTS = [
   'tsconfig.kernel.json',
 ];
 const KEY_CHARACTERS = 12;
-export const gateDirectory = join(buildDirectory, 'gate');
+const gateDirectory = join(buildDirectory, 'gate');
 
 export class BuildFailed extends Error {}
 

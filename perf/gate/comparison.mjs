@@ -6,10 +6,10 @@ import { badness, metrics, thresholdLog } from './metrics.mjs';
 import { judge } from './statistics.mjs';
 
 /** The intervals of one metric cover the truth, over all looks together, with 1 - ERROR. */
-export const ERROR = 0.05;
+const ERROR = 0.05;
 
 /** Rounds at which the samples are looked at. The first suffices for a bounded interval. */
-export const looks = { full: [8, 12, 18], quick: [7, 10, 14] };
+export const looks = { full: [8, 12, 18, 26], quick: [8, 12, 18, 26] };
 
 /** One comparison by metric; `result` is null where nothing was measured. */
 export function compare(rounds, alpha, last) {

@@ -58,7 +58,7 @@ const WARM_UP_SECONDS = 0.01;
 const WARM_UP_FACTOR = 5;
 const SETTLE_MS = 200;
 
-export class Unmeasurable extends Error {}
+class Unmeasurable extends Error {}
 
 /** Runs one round of `base` and `candidate` (folders of builds). Answers `{ id: [base, candidate] }`. */
 export async function measureRound(builds, size, random) {
