@@ -26,7 +26,7 @@ function fallible(names: readonly string[]): Libc {
       },
     ],
   );
-  return Object.fromEntries(wrapped);
+  return Object.fromEntries(wrapped) as Libc;
 }
 
 function makeSys(): Sys {
