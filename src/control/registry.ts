@@ -24,6 +24,7 @@ export interface RegistryOptions {
   readonly kernel: Pick<RingKernel, 'createStream'>;
   readonly streamsAt: number;
   readonly streamsMax: number;
+  /** Of streams that are born, until `setDefaults`. */
   readonly retentionBytes: number;
   readonly onFull: 'block' | 'evict';
   /** A value that grows: the epoch of a stream born now. */
@@ -40,6 +41,8 @@ interface Birth {
 
 export class Registry {
   readonly #options: RegistryOptions;
+  #retentionBytes: number;
+  #onFull: 'block' | 'evict';
   readonly #streams = new Map<string, number>();
   readonly #births = new Map<number, Birth>();
   readonly #index = new SubjectIndex<number>();
@@ -48,6 +51,14 @@ export class Registry {
 
   constructor(options: RegistryOptions) {
     this.#options = options;
+    this.#retentionBytes = options.retentionBytes;
+    this.#onFull = options.onFull;
+  }
+
+  /** For streams that are born from now on. */
+  setDefaults(retentionBytes: number, onFull: 'block' | 'evict'): void {
+    this.#retentionBytes = retentionBytes;
+    this.#onFull = onFull;
   }
 
   get streamCount(): number {
@@ -79,15 +90,15 @@ export class Registry {
 
   /** The new stream's id, or why there is none. */
   #create(subject: string): number | string {
-    const { streamsMax, memory, kernel, streamsAt, retentionBytes, onFull, epoch } = this.#options;
+    const { streamsMax, memory, kernel, streamsAt, epoch } = this.#options;
     const stream = this.#streams.size + 1;
     if (stream > streamsMax) return `this broker has its ${streamsMax} streams already`;
     const row = streamsAt + stream * STREAM_BYTES;
     const bytes = Buffer.from(subject);
     new Uint8Array(memory.buffer).set(bytes, row + STREAM_SUBJECT);
     new Uint32Array(memory.buffer)[(row + STREAM_SUBJECT_BYTES) >>> 2] = bytes.length;
-    const policy = onFull === 'evict' ? ON_FULL_EVICT : ON_FULL_BLOCK;
-    const limitBytes = Math.min(retentionBytes, 0xffff_ffff);
+    const policy = this.#onFull === 'evict' ? ON_FULL_EVICT : ON_FULL_BLOCK;
+    const limitBytes = Math.min(this.#retentionBytes, 0xffff_ffff);
     if (kernel.createStream(stream, limitBytes, policy, epoch()) === 0) {
       return 'no memory is left for another stream';
     }
