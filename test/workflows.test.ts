@@ -116,7 +116,9 @@ test('missing permissions, concurrency and timeouts are found', () => {
 
 /** The scripts that a text calls through npm, in no order. */
 function called(text: string): Set<string> {
-  const names = [...text.matchAll(/npm (?:run (?:--silent )?)?((?:check:|format:)?[\w]+)/g)];
+  const names = [
+    ...text.matchAll(/npm (?:run (?:--silent )?)?((?:check:|format:|release:)?[\w]+)/g),
+  ];
   return new Set(names.map(([, name = '']) => name));
 }
 
