@@ -34,7 +34,7 @@ import { createLinuxSys } from '../sys/linux.js';
 import { EACCES, EADDRINUSE, EADDRNOTAVAIL, type Sys } from '../sys/sys.js';
 import { VERSION } from '../version.js';
 import { releaseIdlePages } from './idle-pages.js';
-import { Registry } from './registry.js';
+import { Registry, type StreamDefaults } from './registry.js';
 import { SettingsVote } from './settings-vote.js';
 import { ShardPool, YOUNG_GENERATION_MB } from './shard-pool.js';
 import { placeShards, readNodeOfCpu, type Placement } from './topology.js';
@@ -194,14 +194,12 @@ class RunningBroker implements Broker {
   #makeRegistry(streams: number): Registry {
     // Unique among the lives of this broker, and of others before it on this machine.
     let epoch = BigInt(Math.floor(systemClock.wallMs())) * 1_000_000n;
-    const defaults = this.#config.streams.default;
     return new Registry({
       memory: this.#memory,
       kernel: this.#kernel,
       streamsAt: this.#geometry.streamsByteOffset,
       streamsMax: streams,
-      retentionBytes: defaults.retention.bytes,
-      onFull: defaults.onFull,
+      defaults: streamDefaults(this.#config),
       epoch: () => ++epoch,
       send: (shard, message) => this.#send(shard, message),
     });
@@ -439,8 +437,7 @@ class RunningBroker implements Broker {
   async apply(config: Config): Promise<void> {
     if (this.#isStopping) throw new MemoryStreamerError('MS_ERR_RELOAD', 'the broker is stopping');
     await this.#vote.apply(hotSettings(config));
-    const { retention, onFull } = config.streams.default;
-    this.#registry.setDefaults(retention.bytes, onFull);
+    this.#registry.setDefaults(streamDefaults(config));
     this.#config = config;
   }
 
@@ -501,6 +498,11 @@ class RunningBroker implements Broker {
     void this.#acceptor?.worker.terminate();
     void this.#pool.close();
   }
+}
+
+function streamDefaults({ streams }: Config): StreamDefaults {
+  const { retention, onFull } = streams.default;
+  return { retentionBytes: retention.bytes, onFull, overrides: streams.overrides };
 }
 
 function hotSettings(config: Config): HotSettings {

@@ -6,6 +6,7 @@
  * placed its cursors, so that a stream's first frame is missed by nobody.
  */
 import { Buffer } from 'node:buffer';
+import type { StreamOverride } from '../config/table.js';
 import { CODE_LIMIT_EXCEEDED } from '../frame/codes.js';
 import { hasWildcard, matches } from '../frame/subject.js';
 import type { RingKernel } from '../ring/kernel.js';
@@ -19,14 +20,20 @@ import {
 import type { ConnectionRef, ControlMessage } from '../shards/messages.js';
 import { SubjectIndex } from '../shards/subject-index.js';
 
+export interface StreamDefaults {
+  readonly retentionBytes: number;
+  readonly onFull: 'block' | 'evict';
+  /** The first whose subject covers a new stream's has a say over the two above. */
+  readonly overrides: readonly StreamOverride[];
+}
+
 export interface RegistryOptions {
   readonly memory: WebAssembly.Memory;
   readonly kernel: Pick<RingKernel, 'createStream'>;
   readonly streamsAt: number;
   readonly streamsMax: number;
   /** Of streams that are born, until `setDefaults`. */
-  readonly retentionBytes: number;
-  readonly onFull: 'block' | 'evict';
+  readonly defaults: StreamDefaults;
   /** A value that grows: the epoch of a stream born now. */
   readonly epoch: () => bigint;
   readonly send: (shard: number, message: ControlMessage) => void;
@@ -41,8 +48,7 @@ interface Birth {
 
 export class Registry {
   readonly #options: RegistryOptions;
-  #retentionBytes: number;
-  #onFull: 'block' | 'evict';
+  #defaults: StreamDefaults;
   readonly #streams = new Map<string, number>();
   readonly #births = new Map<number, Birth>();
   readonly #index = new SubjectIndex<number>();
@@ -51,14 +57,12 @@ export class Registry {
 
   constructor(options: RegistryOptions) {
     this.#options = options;
-    this.#retentionBytes = options.retentionBytes;
-    this.#onFull = options.onFull;
+    this.#defaults = options.defaults;
   }
 
   /** For streams that are born from now on. */
-  setDefaults(retentionBytes: number, onFull: 'block' | 'evict'): void {
-    this.#retentionBytes = retentionBytes;
-    this.#onFull = onFull;
+  setDefaults(defaults: StreamDefaults): void {
+    this.#defaults = defaults;
   }
 
   get streamCount(): number {
@@ -97,13 +101,23 @@ export class Registry {
     const bytes = Buffer.from(subject);
     new Uint8Array(memory.buffer).set(bytes, row + STREAM_SUBJECT);
     new Uint32Array(memory.buffer)[(row + STREAM_SUBJECT_BYTES) >>> 2] = bytes.length;
-    const policy = this.#onFull === 'evict' ? ON_FULL_EVICT : ON_FULL_BLOCK;
-    const limitBytes = Math.min(this.#retentionBytes, 0xffff_ffff);
+    const { retentionBytes, onFull } = this.#settingsOf(subject);
+    const policy = onFull === 'evict' ? ON_FULL_EVICT : ON_FULL_BLOCK;
+    const limitBytes = Math.min(retentionBytes, 0xffff_ffff);
     if (kernel.createStream(stream, limitBytes, policy, epoch()) === 0) {
       return 'no memory is left for another stream';
     }
     this.#streams.set(subject, stream);
     return stream;
+  }
+
+  #settingsOf(subject: string): Omit<StreamDefaults, 'overrides'> {
+    const { retentionBytes, onFull, overrides } = this.#defaults;
+    const override = overrides.find(({ subject: pattern }) => matches(pattern, subject));
+    return {
+      retentionBytes: override?.retention?.bytes ?? retentionBytes,
+      onFull: override?.onFull ?? onFull,
+    };
   }
 
   /** `shard` has placed its cursors on a new stream. */

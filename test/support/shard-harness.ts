@@ -148,8 +148,11 @@ export class Harness {
       kernel: this.control,
       streamsAt: geometry.streamsByteOffset,
       streamsMax: streams,
-      retentionBytes: options.retentionBytes ?? 4 * MIB,
-      onFull: options.onFull ?? 'block',
+      defaults: {
+        retentionBytes: options.retentionBytes ?? 4 * MIB,
+        onFull: options.onFull ?? 'block',
+        overrides: [],
+      },
       epoch: () => ++epoch,
       send: (shard, message) => this.order(shard, message),
     });
