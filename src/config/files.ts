@@ -6,7 +6,7 @@ import { readJson } from './json.js';
 import { lineAndColumn, SyntaxFault, type ConfigNode, type GroupNode } from './node.js';
 
 /** A file longer than this is refused. */
-export const FILE_BYTES_MAX = 256 * 1024;
+export const FILE_BYTES_MAX = 128 * 1024;
 /** More files than this are refused. */
 export const FILES_MAX = 256;
 

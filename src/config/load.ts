@@ -190,9 +190,11 @@ class Loading {
   }
 
   #judge(flat: FlatConfig, given: Layer, machine: Machine): void {
-    const line = ({ key, text }: Broken): string => {
-      const origin = given.get(key)?.origin ?? STANDARD;
-      return `${placeOf(origin, key)}: ${text}`;
+    const line = ({ key, path = [], text }: Broken): string => {
+      const found = given.get(key);
+      const origin =
+        found === undefined ? STANDARD : { ...found.origin, where: found.whereIs(path) };
+      return `${placeOf(origin, key, path)}: ${text}`;
     };
     for (const { errors, warnings } of [fitsTogether(flat), fitsMachine(flat, machine)]) {
       for (const broken of errors) this.#faults.add(line(broken));
