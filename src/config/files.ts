@@ -29,8 +29,10 @@ export const realFiles: Files = {
   read(path, bytesMax) {
     const fd = openSync(path, 'r');
     try {
-      const { mode, uid } = fstatSync(fd);
-      return { bytes: readUpTo(fd, bytesMax + 1), mode, uid };
+      const { mode, uid, size } = fstatSync(fd);
+      // Pipes and devices tell no size; a file that grows meanwhile is read up to the size that it had.
+      const wanted = size > 0 ? Math.min(size, bytesMax + 1) : bytesMax + 1;
+      return { bytes: readUpTo(fd, wanted), mode, uid };
     } finally {
       closeSync(fd);
     }
@@ -47,7 +49,7 @@ function readUpTo(fd: number, bytesMax: number): Uint8Array {
     if (count === 0) break;
     filled += count;
   }
-  return bytes.slice(0, filled);
+  return bytes.subarray(0, filled);
 }
 
 /** A file that could be read. */
