@@ -34,7 +34,8 @@ COPY --from=build /build/dist ./dist
 USER 65532:65532
 # Loopback would be the container's own. Who may reach the port is decided where it is published.
 ENV NODE_ENV=production \
-    MEMORYSTREAMER_LISTEN_HOST=0.0.0.0
+    MEMORYSTREAMER_LISTEN_HOST=0.0.0.0 \
+    MEMORYSTREAMER_LISTEN_INSECURE=true
 EXPOSE 7878/tcp
 VOLUME /etc/memorystreamer
 STOPSIGNAL SIGTERM

@@ -92,7 +92,7 @@ function faultPlace(text: string, error: unknown): string {
 }
 
 function reason(error: unknown): string {
-  return error instanceof SyntaxFault ? error.message : 'values are nested too deep';
+  return error instanceof SyntaxFault ? error.message : `cannot be understood: ${causeOf(error)}`;
 }
 
 function textOf(path: string, files: Files, faults: Faults): string | undefined {

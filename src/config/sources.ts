@@ -271,7 +271,8 @@ function takeText(row: TableRow, text: string, origin: Origin, layer: Layer, fau
 function hint(key: string, name: string, prefix: string, table: readonly TableRow[]): string {
   const keys = table.map((row) => row.key as string);
   if (keys.includes(key) && name.includes('.')) return `write it nested, as ${nested(key)}`;
-  const groups = keys.flatMap((each) => groupsOf(each));
+  // Where the wrong name stands is no group that it could be meant for.
+  const groups = keys.flatMap(groupsOf).filter((group) => !key.startsWith(`${group}.`));
   const near = nearest(key, [...keys, ...groups, ...META_NAMES]);
   if (near !== undefined) return `did you mean ${near}?`;
   const inside = keys.filter((each) => each.startsWith(prefix));

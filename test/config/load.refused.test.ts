@@ -76,7 +76,7 @@ const CASES: readonly (readonly [given: Given, ...faults: string[]])[] = [
   // Names
   [
     json('{"listen": {"prot": 1}}'),
-    '/b.json:1:13: listen.prot: is not a known key; did you mean listen?',
+    '/b.json:1:13: listen.prot: is not a known key; did you mean listen.port?',
   ],
   [json('{"lisen": {"port": 1}}'), '/b.json:1:2: lisen: is not a known key; did you mean listen?'],
   [

@@ -197,6 +197,15 @@ describe('nothing shows a secret', () => {
     expect(JSON.stringify(change)).not.toContain('horse');
   });
 
+  test('a key that is a secret’s file counts in the digest by its content', async () => {
+    const digestOf = async (path: string, content: string) => {
+      const env = { MEMORYSTREAMER_VAULT_SECRET_FILE: path };
+      return (await load({ table, env, files: fakeFiles({ [path]: content }) })).digest;
+    };
+    expect(await digestOf('/run/b', SECRET)).toBe(await digestOf('/run/a', SECRET));
+    expect(await digestOf('/run/a', 'other')).not.toBe(await digestOf('/run/a', SECRET));
+  });
+
   test('what was revealed can be changed without harm', () => {
     const secret = new Secret(new Uint8Array([1, 2]));
     secret.reveal().fill(0);
