@@ -9,6 +9,7 @@
 import { systemClock } from '../clock.js';
 import { loadConfiguration, type Configuration } from '../config/load.js';
 import { Reloader } from '../config/reload.js';
+import type { Config } from '../config/table.js';
 import { Watcher } from '../config/watch.js';
 import type { Broker, StartBroker } from '../control/types.js';
 import { MemoryStreamerError } from '../errors.js';
@@ -28,21 +29,22 @@ export async function runServe(argv: readonly string[], start?: StartBroker): Pr
   const load = (): Promise<Configuration> => loadConfiguration({ argv, env: process.env });
   const first = await load();
   requireLinux();
-  const log = createLogger(first.values.log.level);
+  const { values: config } = first;
+  const log = createLogger(config.log.level);
   for (const warning of first.warnings) log.warn(warning);
 
   const signals = new Signals(first, log);
   const watcher = watchFiles(first, signals, log);
   const startBroker = start ?? (await loadStartBroker());
-  const broker = await startBroker({ config: first.values, log });
+  const broker = await startBroker({ config, log });
   signals.broker = broker;
   signals.reloadBy(
     new Reloader({
       current: first,
       load,
-      apply: async ({ values, warnings }) => {
-        await broker.apply(values);
-        log.level = values.log.level;
+      apply: async ({ values: config, warnings }) => {
+        await broker.apply(config);
+        log.level = config.log.level;
         for (const warning of warnings) log.warn(warning);
       },
       log,
@@ -58,16 +60,16 @@ export async function runServe(argv: readonly string[], start?: StartBroker): Pr
   const failure = await Promise.race([signals.stopAsked, broker.failed]);
   watcher?.close();
   if (failure !== undefined) return fail(broker, failure, log);
-  return stop(broker, signals.current.values.shutdown.grace, log);
+  return stop(broker, signals.config.shutdown.grace, log);
 }
 
 /** Undefined where nothing is to be watched. */
 function watchFiles(
-  { values, paths }: Configuration,
+  { values: config, paths }: Configuration,
   signals: Signals,
   log: Logger,
 ): Watcher | undefined {
-  if (values.reload.on === 'signal' || paths.length === 0) return undefined;
+  if (config.reload.on === 'signal' || paths.length === 0) return undefined;
   return new Watcher({
     paths: () => signals.current.paths,
     changed: () => signals.reload('watch'),
@@ -119,7 +121,7 @@ class Signals {
       process.on('SIGINT', end);
     });
     process.on('SIGUSR2', () => {
-      if (this.current.values.debug.faults) this.broker?.crashShard();
+      if (this.config.debug.faults) this.broker?.crashShard();
       else log.warn('SIGUSR2 ignored: debug.faults is off');
     });
     process.on('SIGHUP', () => this.reload('SIGHUP'));
@@ -137,6 +139,10 @@ class Signals {
   }
 
   /** What the broker runs with. */
+  get config(): Config {
+    return this.current.values;
+  }
+
   get current(): Configuration {
     return this.#reloader?.current ?? this.#first;
   }

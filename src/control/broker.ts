@@ -500,9 +500,13 @@ class RunningBroker implements Broker {
   }
 }
 
-function streamDefaults({ streams }: Config): StreamDefaults {
-  const { retention, onFull } = streams.default;
-  return { retentionBytes: retention.bytes, onFull, overrides: streams.overrides };
+function streamDefaults(config: Config): StreamDefaults {
+  const defaults = config.streams.default;
+  return {
+    retentionBytes: defaults.retention.bytes,
+    onFull: defaults.onFull,
+    overrides: config.streams.overrides,
+  };
 }
 
 function hotSettings(config: Config): HotSettings {

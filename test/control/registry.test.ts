@@ -97,6 +97,25 @@ test('a stream that nobody waits for is told at once, and known again', () => {
   expect(r.registry.streamCount).toBe(2);
 });
 
+test('the first override that covers a stream has a say over what is set for all', () => {
+  const overrides = [
+    { subject: 'a.*', retention: { bytes: 1 << 17 } },
+    { subject: 'a.>', onFull: 'evict' as const },
+    { subject: 'a.x', retention: { bytes: 1 << 18 }, onFull: 'evict' as const },
+  ];
+  const r = registry({ defaults: { ...DEFAULTS, overrides } });
+  for (const subject of ['a.x', 'a.x.y', 'b']) r.registry.open(1, ref(1), subject);
+  const settings = [1, 2, 3].map((stream) => [
+    r.field(stream, ring.STREAM_LIMIT_BYTES),
+    r.field(stream, ring.STREAM_ON_FULL),
+  ]);
+  expect(settings).toEqual([
+    [1 << 17, ring.ON_FULL_BLOCK],
+    [1 << 20, ring.ON_FULL_EVICT],
+    [1 << 20, ring.ON_FULL_BLOCK],
+  ]);
+});
+
 test('a new stream’s id is told only when every interested shard has its cursors', () => {
   const r = registry();
   r.registry.subscribe(1, ref(1), 'a.*');
