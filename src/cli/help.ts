@@ -7,6 +7,7 @@ Usage:
   memorystreamer [serve] [FLAGS]   run the broker
   memorystreamer pub …             publish to a stream
   memorystreamer sub …             subscribe to streams
+  memorystreamer frame …           look at frames, and make them
   memorystreamer COMMAND --help    flags and examples of a command
   memorystreamer --version
 
