@@ -121,7 +121,7 @@ class Receiver {
     this.#decoder.reset();
     const found: Decoded[] = [];
     for (const piece of pieces) {
-      for (let at = 0; at < piece.length;) {
+      for (let at = 0; at < piece.length && this.#decoder.fault === 0;) {
         const space = this.#decoder.space();
         const count = piece.copy(space, 0, at);
         this.#decoder.received(count);
