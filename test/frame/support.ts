@@ -17,6 +17,18 @@ export interface ValidVector {
 
 export interface Vectors {
   xxh64: { length: number; hash: string }[];
+  siphash24: { key: string; length: number; tag: string }[];
+  'hmac-sha256': {
+    secret: string;
+    keyId: string;
+    helloPayload: string;
+    challengePayload: string;
+    clientProof: string;
+    serverProof: string;
+    clientToServerKey: string;
+    serverToClientKey: string;
+  };
+  keyed: { name: string; key: string; counter: number; hex: string; ok: boolean }[];
   valid: ValidVector[];
   largest: { header: string; sha256: string };
   invalid: { name: string; hex: string; error: string; note: string }[];
