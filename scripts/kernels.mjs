@@ -9,9 +9,17 @@ export const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 /**
  * `shared`: it imports a shared memory of any size (the broker's arena); else a private one (the client
  * library, which needs no threads). `replace` is a list of `{file, from, to}`: changes of the sources for
- * this build alone; each must be found. `optimize: false` keeps every branch of the source a branch.
+ * this build alone; each must be found. `names`: functions keep their names, for profiles; the code is the same.
+ * `optimize: false` keeps every branch of the source a branch.
  */
-export async function buildKernel({ entry, out: target, shared, replace = [], optimize = true }) {
+export async function buildKernel({
+  entry,
+  out: target,
+  shared,
+  replace = [],
+  names = false,
+  optimize = true,
+}) {
   const files = new Map();
   const missing = new Set(replace);
   const { error, stderr } = await asc.main(
@@ -24,6 +32,7 @@ export async function buildKernel({ entry, out: target, shared, replace = [], op
       '--runtime',
       'stub',
       '--importMemory',
+      ...(names ? ['--debug'] : []),
       '--enable',
       'bulk-memory',
       '--enable',

@@ -17,13 +17,13 @@ const SCHEMAS: ReadonlyMap<number, z.ZodType> = new Map<number, z.ZodType>([
   [codes.TYPE_WELCOME, payloads.welcomeSchema],
   [codes.TYPE_CHALLENGE, payloads.challengeSchema],
   [codes.TYPE_PROOF, payloads.proofSchema],
-  [codes.TYPE_OPEN, payloads.openSchema],
+  [codes.TYPE_OPEN, payloads.subjectSchema],
   [codes.TYPE_OPENED, payloads.openedSchema],
   [codes.TYPE_SUBSCRIBE, payloads.subscribeSchema],
   [codes.TYPE_SUBSCRIBED, payloads.subscribedSchema],
-  [codes.TYPE_UNSUBSCRIBE, payloads.unsubscribeSchema],
-  [codes.TYPE_UNSUBSCRIBED, payloads.unsubscribedSchema],
-  [codes.TYPE_CREDIT, payloads.creditSchema],
+  [codes.TYPE_UNSUBSCRIBE, payloads.subjectSchema],
+  [codes.TYPE_UNSUBSCRIBED, payloads.subjectSchema],
+  [codes.TYPE_CREDIT, payloads.subjectSchema],
 ]);
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
