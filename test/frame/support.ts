@@ -36,7 +36,7 @@ export interface Vectors {
 
 /** The contract's vectors; where the file is missing, every test that needs it fails. */
 export function readVectors(): Vectors {
-  const file = new URL('../vectors/vectors.json', import.meta.url);
+  const file = new URL('../../docs/vectors.json', import.meta.url);
   return JSON.parse(readFileSync(file, 'utf8')) as Vectors;
 }
 

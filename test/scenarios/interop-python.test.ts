@@ -18,7 +18,7 @@ const ENVIRONMENT = { ...process.env, PYTHONDONTWRITEBYTECODE: '1' };
 afterEach(endBrokers);
 
 test('its codec passes the vectors', () => {
-  const vectors = join(ROOT, 'test', 'vectors', 'vectors.json');
+  const vectors = join(ROOT, 'docs', 'vectors.json');
   const said = execFileSync('python3', [join(INTEROP, 'vectors.py'), vectors], {
     encoding: 'utf8',
     env: ENVIRONMENT,
