@@ -221,6 +221,7 @@ export class Input {
       else this.#fault(slot, at, frameBytes);
       if (shared.fd(slot) < 0 || shared.generation(slot) !== generation) return false;
       at += frameBytes;
+      kernel.frameHandled(slot);
       this.#holdByOutput(slot);
       if (this.#context.flags(slot) & layout.FLAG_CLOSING) {
         this.#release(slot, source);
@@ -271,7 +272,7 @@ export class Input {
     const { kernel, bytes, shared } = context;
     const generation = shared.generation(slot);
     while (!context.has(slot, layout.FLAG_LATE)) {
-      const whole = kernel.check(at, end - at);
+      const whole = kernel.checkOf(slot, at, end - at);
       if (whole === 0) return this.#leave(slot, at, end, source);
       const type = bytes[at + TYPE_BYTE_OFFSET];
       if (whole < 0 && whole !== -CODE_PAYLOAD_CORRUPT) {

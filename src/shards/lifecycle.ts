@@ -171,6 +171,7 @@ export class Lifecycle {
     kernel.endCursors(slot);
     kernel.dropPublications(slot);
     kernel.dropOutput(slot);
+    kernel.closeKeys(slot);
     this.#context.set(slot, layout.CONNECTION_FLAGS, 0);
     this.openCount--;
     const fd = shared.release(slot);

@@ -356,7 +356,8 @@ export class Shard {
     const { sys, kernel, shared, areaAt } = this.context;
     const bytes = kernel.gatheredBytes();
     const fd = shared.fd(slot);
-    const spansAt = areaAt + layout.AREA_SPANS;
+    const isKeyed = this.context.get(slot, layout.CONNECTION_KEYS) !== 0;
+    const spansAt = areaAt + (isKeyed ? layout.AREA_KEYED_SPANS : layout.AREA_SPANS);
     const sent =
       spans === 1
         ? sys.send(fd, this.context.u32(spansAt), bytes)

@@ -35,7 +35,7 @@ export const SOCKADDR_IN6_BYTES = 28;
 export const SOCKADDR_IN6_ADDRESS_BYTE_OFFSET = 8;
 
 /** Limits of the seam: `sendSpans` in one call, events of one wait, the CPU mask, the longest wait. */
-export const SPANS_MAX = 64;
+export const SPANS_MAX = 1024;
 export const EVENTS_MAX = 256;
 export const CPUS_MAX = 1024;
 export const WAIT_MS_MAX = 100;

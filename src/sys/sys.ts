@@ -34,7 +34,7 @@ export interface Sys {
   /** send with MSG_DONTWAIT | MSG_NOSIGNAL from the arena. Answers bytes taken by the kernel. */
   send(fd: number, byteOffset: number, byteCount: number): number;
   /**
-   * sendmsg with MSG_DONTWAIT | MSG_NOSIGNAL. `spansByteOffset` is a table in the arena of `spanCount` (1 … 64)
+   * sendmsg with MSG_DONTWAIT | MSG_NOSIGNAL. `spansByteOffset` is a table in the arena of `spanCount` (1 … 1,024)
    * pairs of u32: byte offset, byte count. Each is checked, and only then becomes an iovec outside the arena.
    */
   sendSpans(fd: number, spansByteOffset: number, spanCount: number): number;
