@@ -2,6 +2,7 @@
 //
 //   node scripts/build.mjs              the package
 //   node scripts/build.mjs --kernels    the kernels only
+//   node scripts/build.mjs --names      kernels whose functions have names, to read a profile by
 import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
@@ -29,8 +30,9 @@ const kernels = [
 ];
 
 const kernelsOnly = process.argv.includes('--kernels');
+const names = process.argv.includes('--names');
 if (!kernelsOnly) rmSync(out, { recursive: true, force: true });
-for (const kernel of kernels) await buildKernel(kernel);
+for (const kernel of kernels) await buildKernel({ ...kernel, names });
 if (!kernelsOnly) {
   execFileSync(
     process.execPath,

@@ -9,9 +9,9 @@ export const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 /**
  * `shared`: it imports a shared memory of any size (the broker's arena); else a private one (the client
  * library, which needs no threads). `replace` is a list of `{file, from, to}`: changes of the sources for
- * this build alone; each must be found.
+ * this build alone; each must be found. `names`: functions keep their names, for profiles; the code is the same.
  */
-export async function buildKernel({ entry, out: target, shared, replace = [] }) {
+export async function buildKernel({ entry, out: target, shared, replace = [], names = false }) {
   const files = new Map();
   const missing = new Set(replace);
   const { error, stderr } = await asc.main(
@@ -24,6 +24,7 @@ export async function buildKernel({ entry, out: target, shared, replace = [] }) 
       '--runtime',
       'stub',
       '--importMemory',
+      ...(names ? ['--debug'] : []),
       '--enable',
       'bulk-memory',
       '--enable',

@@ -19,8 +19,10 @@ export const ERROR_CODES = {
   MS_ERR_INPUT: 'the input cannot be read',
 } as const;
 
+/** A stable code, one of the keys of `ERROR_CODES`. */
 export type ErrorCode = keyof typeof ERROR_CODES;
 
+/** What an error may carry beside its message. */
 export interface ErrorContext {
   /** The underlying error. */
   cause?: unknown;
@@ -30,8 +32,11 @@ export interface ErrorContext {
 
 /** An error with a stable `code`; its message says what was wrong, where, and what to do. */
 export class MemoryStreamerError extends Error {
+  /** Always `MemoryStreamerError`. */
   override readonly name = 'MemoryStreamerError';
+  /** What went wrong, for programs. */
   readonly code: ErrorCode;
+  /** Name of the protocol's error code, where the broker sent one: `FORBIDDEN`, `LIMIT_EXCEEDED` … */
   readonly protocolCode: string | undefined;
 
   constructor(code: ErrorCode, message: string, context: ErrorContext = {}) {

@@ -1,3 +1,4 @@
-export { ERROR_CODES, MemoryStreamerError, type ErrorCode } from './errors.js';
+export { ERROR_CODES, MemoryStreamerError, type ErrorCode, type ErrorContext } from './errors.js';
 export * from './client/index.js';
-export type { From } from './frame/payloads.js';
+export type { Clock, Random } from './clock.js';
+export type { From, FromPlace } from './frame/payloads.js';

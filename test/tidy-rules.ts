@@ -110,7 +110,10 @@ export function testsOfNothing(tree: Tree): string[] {
       const name = path.slice('test/'.length).replace(/(\.[a-z0-9-]+)?\.test\.ts$/, '');
       const inKernel = posix.join(posix.dirname(name), 'kernel', posix.basename(name));
       const tested = [`src/${name}`, `src/${inKernel}`, name];
-      return !paths.some((other) => tested.includes(other.replace(/\.(ts|mjs)$/, '')));
+      return !paths.some(
+        (other) =>
+          tested.includes(other.replace(/\.(ts|mjs)$/, '')) || other.startsWith(`.github/${name}/`),
+      );
     })
     .map((path) => `${path} mirrors no source, and is not in test/scenarios`);
 }

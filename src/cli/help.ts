@@ -7,6 +7,7 @@ Usage:
   memorystreamer [serve] [FLAGS]   run the broker
   memorystreamer pub …             publish to a stream
   memorystreamer sub …             subscribe to streams
+  memorystreamer ping              ask whether the broker answers, and how soon
   memorystreamer COMMAND --help    flags and examples of a command
   memorystreamer --version
 

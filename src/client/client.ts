@@ -15,6 +15,7 @@ import {
   TYPE_GAP,
   TYPE_GOODBYE,
   TYPE_OPENED,
+  TYPE_PING,
 } from '../frame/codes.js';
 import { typeName } from '../frame/names.js';
 import type { Opened, Welcome } from '../frame/payloads.js';
@@ -33,17 +34,21 @@ import { Subscription } from './subscription.js';
 import type { Gap, Message, Reset, SubscribeOptions, SubscriptionOwner } from './subscription.js';
 import { Transport, TransportMemory, refusal } from './transport.js';
 
+/** What a client emits, each with the values that its listeners get. */
 export interface ClientEvents {
   /** WELCOME is in, for the first time or again. */
   connected: [{ server: string; connection: string }];
   /** The connection was lost; `error` says why. With `reconnect` another one is tried. */
   lost: [error: MemoryStreamerError];
+  /** A subscription of this client will not get some frames; the subscription emits it too. */
   gap: [Gap];
+  /** A stream is read from its beginning again; the subscription emits it too. */
   reset: [Reset];
   /** What no call can be told: an ERROR for a frame without ACK, or the loss that ends the client. Never thrown. */
   error: [error: MemoryStreamerError];
 }
 
+/** How one frame is published. */
 export interface PublishOptions {
   /** Wait until the frame is in the stream's log. Default false: wait until the client has taken it. */
   ack?: boolean;
@@ -65,6 +70,10 @@ export async function connect(
   return client;
 }
 
+/**
+ * One connection to a broker, made again when it is lost: publishes, and subscribes. Made by `connect`.
+ * Calls after `close` or `drain` throw or reject with MS_ERR_CLOSED.
+ */
 export class Client extends EventEmitter<ClientEvents> {
   readonly #settings: Settings;
   readonly #memory: TransportMemory;
@@ -344,24 +353,55 @@ export class Client extends EventEmitter<ClientEvents> {
     return publication;
   }
 
+  /**
+   * Asks the broker for a sign of life; resolves to the round trip in ms. Rejects with MS_ERR_TIMEOUT after
+   * `timeoutMs` (default 5,000), MS_ERR_CONNECTION_LOST (also where no connection is there now), MS_ERR_REFUSED
+   * and MS_ERR_CLOSED.
+   */
+  async ping({ timeoutMs = 5000 }: { timeoutMs?: number } = {}): Promise<number> {
+    this.#checkOpen();
+    const { clock, url } = this.#settings;
+    const transport = this.#transport;
+    if (transport?.live !== true) {
+      throw new MemoryStreamerError('MS_ERR_CONNECTION_LOST', `${url}: there is no connection now`);
+    }
+    const sentMs = clock.monotonicMs();
+    return new Promise((resolve, reject) => {
+      const cancel = clock.schedule(() => {
+        const text = `${url} did not answer a PING within ${timeoutMs} ms`;
+        reject(new MemoryStreamerError('MS_ERR_TIMEOUT', text));
+      }, timeoutMs);
+      transport.request(TYPE_PING, {}, (_frame, error) => {
+        cancel();
+        if (error === undefined) resolve(clock.monotonicMs() - sentMs);
+        else reject(error);
+        this.#updatePause();
+      });
+      this.#updatePause();
+    });
+  }
+
+  /**
+   * Publishes one frame and resolves once it is in the stream's log. `payload` (at most 65,496 bytes; a string is sent
+   * as UTF-8) is left alone until the promise settles. A frame whose connection is lost is sent again on the next
+   * one: where only the ACK was lost it is then in the stream twice. Rejects with MS_ERR_SUBJECT,
+   * MS_ERR_FRAME_TOO_LARGE, MS_ERR_REFUSED (`protocolCode` says why), MS_ERR_CONNECTION_LOST (without
+   * `reconnect`) and MS_ERR_CLOSED.
+   */
   publish(
     subject: string,
     payload: Uint8Array | string,
     options: PublishOptions & { ack: true },
   ): Promise<Published>;
+  /**
+   * Publishes one frame and resolves once the client has taken it, with undefined: it waits while the client's buffer
+   * is full or no connection is there. What was under way with a connection that is lost may be lost. Rejects as above.
+   */
   publish(
     subject: string,
     payload: Uint8Array | string,
     options?: PublishOptions,
   ): Promise<Published | undefined>;
-  /**
-   * Publishes one frame; `payload` is left alone until the promise settles. Resolves once the client has
-   * taken the frame (it waits while its buffer is full or no connection is there), with `ack` once it is
-   * in the stream's log. A frame with `ack` whose connection is lost is sent again on the next one: where
-   * only the ACK was lost it is then in the stream twice. Rejects with MS_ERR_SUBJECT,
-   * MS_ERR_FRAME_TOO_LARGE, MS_ERR_REFUSED (`protocolCode` says why), MS_ERR_CONNECTION_LOST (without
-   * `reconnect`) and MS_ERR_CLOSED.
-   */
   async publish(
     subject: string,
     payload: Uint8Array | string,

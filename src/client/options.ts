@@ -2,8 +2,9 @@
 import { systemClock, systemRandom, type Clock, type Random } from '../clock.js';
 import { MemoryStreamerError } from '../errors.js';
 
-/** Time, passed in; `schedule` calls `run` once after `delayMs`, unless the function that it answers is called. */
+/** Time, passed in. */
 export interface ClientClock extends Clock {
+  /** Calls `run` once after `delayMs` (ms), unless the function that it returns is called before. */
   schedule(run: () => void, delayMs: number): () => void;
 }
 
@@ -15,6 +16,7 @@ export const systemClientClock: ClientClock = {
   },
 };
 
+/** How often, and after which delays, a lost connection is made again. */
 export interface ReconnectOptions {
   /** Delay before the first attempt, in ms; each later one waits twice as long. Default 100. */
   delayMs?: number;
@@ -24,6 +26,7 @@ export interface ReconnectOptions {
   attemptsMax?: number;
 }
 
+/** What `connect` may be told; all of it may be left out. */
 export interface ConnectOptions {
   /** Told to the broker as `name/version`-like text, for its logs. Default `memorystreamer-node`. */
   name?: string;

@@ -12,6 +12,7 @@ import type { Transport } from './transport.js';
 
 /** Where an acknowledged frame lies. */
 export interface Published {
+  /** As it was published. */
   readonly subject: string;
   /** The stream's id on this broker. */
   readonly stream: number;

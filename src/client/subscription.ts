@@ -8,6 +8,7 @@ import type { From } from '../frame/payloads.js';
 
 /** A frame of a stream; all of it belongs to the receiver. */
 export interface Message {
+  /** The stream's own subject, also under a wildcard. */
   readonly subject: string;
   /** The stream's id on this connection's broker. */
   readonly stream: number;
@@ -15,23 +16,31 @@ export interface Message {
   readonly sequence: bigint;
   /** The broker's clock when the frame arrived, in ns since the Unix epoch. */
   readonly timestamp: bigint;
+  /** 0 to 65,496 bytes, as they were published. */
   readonly payload: Uint8Array;
 }
 
 /** Frames `from` … `to`, both included, that this subscriber will not get. */
 export interface Gap {
+  /** The stream's own subject. */
   readonly subject: string;
+  /** The stream's id on this broker. */
   readonly stream: number;
+  /** Sequence of the first frame that is missing. */
   readonly from: bigint;
+  /** Sequence of the last one; the next message's is one more. */
   readonly to: bigint;
 }
 
 /** The stream began another life (or lost what was asked for), and is read from its oldest frame. */
 export interface Reset {
+  /** The stream's own subject. */
   readonly subject: string;
+  /** The stream's id in its new life. */
   readonly stream: number;
 }
 
+/** Where a subscription begins, and what limits it. */
 export interface SubscribeOptions {
   /** Where to begin: `"new"` by default. `{time}` in ns since the Unix epoch. */
   from?: From;
@@ -41,8 +50,11 @@ export interface SubscribeOptions {
   signal?: AbortSignal;
 }
 
+/** What a subscription emits, each with the values that its listeners get. */
 export interface SubscriptionEvents {
+  /** Some frames will not come: they were no longer kept, or the consumer was too far behind. */
   gap: [Gap];
+  /** The stream is read from the beginning of another life. */
   reset: [Reset];
 }
 
@@ -59,12 +71,19 @@ export interface SubscriptionOwner {
 
 type Waiter = (result: IteratorResult<Message[], undefined>) => void;
 
+/**
+ * An async iterable of messages, made by `client.subscribe`. It lives on over reconnects and goes on where it stood.
+ * The iteration throws a MemoryStreamerError where the broker refuses the subscription or the client ends by a fault.
+ */
 export class Subscription
   extends EventEmitter<SubscriptionEvents>
   implements AsyncIterable<Message>
 {
+  /** As subscribed, wildcards included. */
   readonly subject: string;
+  /** Where it began, or was asked to. */
   readonly from: From;
+  /** Frames under way at most; undefined: no limit but the socket's. */
   readonly credit: number | undefined;
   /** The broker has taken the subscription (SUBSCRIBED), or has refused it. Unhandled, a refusal is told by the iteration. */
   readonly ready: Promise<void>;

@@ -13,6 +13,7 @@ export const FRAME_ALIGN_BYTES = 8;
 export const FRAME_BYTES_MAX = 65536;
 export const PAYLOAD_BYTES_MAX = 65496;
 
+/** @public The table is whole, though the kernels read it at the frame itself. */
 export const MAGIC_BYTE_OFFSET = 0;
 export const VERSION_BYTE_OFFSET = 2;
 export const TYPE_BYTE_OFFSET = 3;
@@ -28,7 +29,7 @@ export const HEADER_CHECK_BYTE_OFFSET = 36;
 export const TAG_BYTE_OFFSET = 32;
 /** The tag covers the header's bytes before it. */
 export const HEADER_TAGGED_BYTES = 32;
-/** The header check covers the bytes before it. */
+/** @public The header check covers the bytes before it. */
 export const HEADER_CHECKED_BYTES = 36;
 
 /** The bytes `4D 53`, read as a little-endian u16. */
@@ -36,6 +37,7 @@ export const MAGIC = 0x534d;
 export const PROTOCOL_VERSION = 1;
 
 export const FLAG_ACK_REQUESTED = 0x0001;
+/** @public Reserved by the protocol for groups. */
 export const FLAG_REDELIVERED = 0x0002;
 export const FLAG_KEYED = 0x8000;
 

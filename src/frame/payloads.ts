@@ -55,10 +55,6 @@ export const proofSchema = z.object({ proof: base64of32Bytes });
 
 /** OPEN, UNSUBSCRIBE, UNSUBSCRIBED and CREDIT say a subject and nothing else. */
 export const subjectSchema = z.object({ subject: z.string() });
-export const openSchema = subjectSchema;
-export const unsubscribeSchema = subjectSchema;
-export const unsubscribedSchema = subjectSchema;
-export const creditSchema = subjectSchema;
 
 export const openedSchema = z.object({ subject: z.string(), epoch: u64, first: u64, next: u64 });
 
@@ -81,7 +77,8 @@ const place = z
     return z.NEVER;
   });
 
-type FromPlace = { sequence: bigint; epoch?: bigint } | { last: bigint } | { time: bigint };
+/** A place in a stream: a sequence (of an epoch), so many frames from the end, or a time in ns since the Unix epoch. */
+export type FromPlace = { sequence: bigint; epoch?: bigint } | { last: bigint } | { time: bigint };
 
 /** Where a subscription begins. `time` is in nanoseconds since the Unix epoch. */
 export type From = 'new' | 'first' | 'last' | FromPlace;
@@ -152,7 +149,7 @@ export const parseChallenge = (bytes: Uint8Array): Challenge | undefined =>
 export const parseProof = (bytes: Uint8Array): Proof | undefined =>
   parsePayload(proofSchema, bytes);
 export const parseOpen = (bytes: Uint8Array): SubjectOnly | undefined =>
-  parsePayload(openSchema, bytes);
+  parsePayload(subjectSchema, bytes);
 export const parseOpened = (bytes: Uint8Array): Opened | undefined =>
   parsePayload(openedSchema, bytes);
 export const parseSubscribe = (bytes: Uint8Array): Subscribe | undefined =>

@@ -6,9 +6,7 @@
  *   shard's area  | header + pool table | scratch | stream lists | stream flags | hash | rows of the pools … |
  */
 
-// ---- Shared area: header, u32 words, written once by control ----
-export const SHARED_CONNECTIONS_MAX = 0;
-export const SHARED_SHARD_COUNT = 4;
+// ---- Shared area: header, kept free ----
 export const SHARED_HEADER_BYTES = 128;
 
 // ---- Shared area: a row for each shard (index = its thread number) ----
@@ -150,7 +148,6 @@ export const POOL_COUNT = 8;
 
 /** Scratch, behind the header: the clock's word, spans for one send, what each span is, news for JavaScript. */
 export const AREA_CLOCK = 512;
-export const AREA_COOKIE = 520;
 /** 32 bytes: the keys of both directions on their way to a row; wiped by `openKeys`. */
 export const AREA_NEW_KEYS = 528;
 export const AREA_SPANS = 1024;

@@ -99,7 +99,6 @@ export const EPOLLRDHUP = 0x2000;
 /** Linux errno values, the same on x64 and arm64. */
 export const EINTR = 4;
 export const EAGAIN = 11;
-export const ENOMEM = 12;
 export const EACCES = 13;
 export const EINVAL = 22;
 export const ENFILE = 23;

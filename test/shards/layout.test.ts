@@ -1,9 +1,10 @@
 import { expect, test } from 'vitest';
 import { FRAME_BYTES_MAX } from '../../src/frame/layout.js';
-import { CURSOR_BYTES } from '../../src/ring/layout.js';
+import { CURSOR_BYTES, THREADS_MAX } from '../../src/ring/layout.js';
 import * as layout from '../../src/shards/layout.js';
 
 test('the parts of the shared area lie one behind another', () => {
+  expect(layout.SHARD_ROWS).toBe(THREADS_MAX);
   const rows = layout.SHARED_HEADER_BYTES + layout.SHARD_ROWS * layout.SHARD_ROW_BYTES;
   expect(layout.SHARED_RINGS_BYTE_OFFSET).toBe(rows);
   expect(layout.HANDOFF_RING_BYTES).toBe(layout.HANDOFF_ENTRIES * 4);

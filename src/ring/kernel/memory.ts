@@ -31,7 +31,6 @@ export let me: u32 = 0;
 export let myBit: u64 = 1;
 export let myNode: u32 = 0;
 
-export let threadCount: u32 = 0;
 export let segmentCount: u32 = 0;
 export let nodeCount: u32 = 1;
 export let smallCount: u32 = 0;
@@ -71,7 +70,6 @@ let currentStream: u32 = 0;
 export function attach(thread: u32): void {
   me = thread;
   myBit = <u64>1 << <u64>thread;
-  threadCount = load<u32>(GEOMETRY_THREAD_COUNT);
   nodeCount = load<u32>(GEOMETRY_NODE_COUNT);
   smallCount = load<u32>(GEOMETRY_SMALL_COUNT);
   mediumCount = load<u32>(GEOMETRY_MEDIUM_COUNT);

@@ -28,7 +28,7 @@ import {
   THREAD_SLEEPING,
   THREAD_TURN,
 } from '../layout';
-import { me, ordinal, pinCountAt, recordAt, segmentCount, segmentRow, stateAt, streamRow, threadCount, threadRow } from './memory';
+import { me, ordinal, pinCountAt, recordAt, segmentCount, segmentRow, stateAt, streamRow, threadRow } from './memory';
 import { forgetNews, POOL_NEWS, tellMask } from './news';
 import { clearDirectory, freeSegment } from './pool';
 import { sealedNext } from './reclaim';
@@ -224,8 +224,4 @@ export function chainLength(stream: u32): u32 {
   const row = streamRow(stream);
   const tail = tailSegment(atomic.load<u64>(row, STREAM_TAIL));
   return ordinal(tail) - ordinal(atomic.load<u32>(row, STREAM_HEAD)) + 1;
-}
-
-export function knownThreads(): u32 {
-  return threadCount;
 }
