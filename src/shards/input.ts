@@ -29,7 +29,7 @@ import {
 } from '../frame/layout.js';
 import { EAGAIN } from '../sys/sys.js';
 import { FLAGS_HELD, type ShardContext } from './context.js';
-import { faultText } from './fault-text.js';
+import { faultText } from './refusals.js';
 import * as layout from './layout.js';
 import type { Lifecycle } from './lifecycle.js';
 import type { Requests } from './requests.js';

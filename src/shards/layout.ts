@@ -154,6 +154,8 @@ export const AREA_SPANS = 1024;
 export const AREA_SPAN_REFS = 1536;
 export const AREA_NEWS = 2048;
 export const AREA_NEWS_MAX = 256;
+/** 16 bytes: the address of a peer that says who it is. */
+export const AREA_PEER = 560;
 /** u32 each: ERROR frames sent by this shard, by code. */
 export const AREA_ERROR_COUNTS = 3072;
 export const ERROR_COUNTS = 64;
