@@ -7,6 +7,7 @@
  *    error              exit 1            kill, exit 1
  */
 import { systemClock } from '../clock.js';
+import { credentialsOf } from '../config/credentials.js';
 import { loadConfiguration } from '../config/load.js';
 import type { Config } from '../config/table.js';
 import type { Broker, StartBroker } from '../control/types.js';
@@ -24,14 +25,18 @@ export async function runServe(argv: readonly string[], start?: StartBroker): Pr
     process.stdout.write(serveHelp());
     return EXIT_DONE;
   }
-  const { values: config, warnings } = await loadConfiguration({ argv, env: process.env });
+  const { values: config, warnings, secrets } = await loadConfiguration({ argv, env: process.env });
   requireLinux();
   const log = createLogger(config.log.level);
   for (const warning of warnings) log.warn(warning);
 
   const signals = new Signals(config, log);
   const startBroker = start ?? (await loadStartBroker());
-  const broker = await startBroker({ config, log });
+  const broker = await startBroker({
+    config,
+    log,
+    credentials: credentialsOf(config.credentials, secrets),
+  });
   signals.broker = broker;
   // Whoever started the broker may not read any further: that is no reason to end.
   process.stdout.on('error', () => undefined);

@@ -225,7 +225,9 @@ export class ClientHandshake {
         ? [INTEGRITY_KEYED, INTEGRITY_CHECKED]
         : [INTEGRITY_CHECKED];
     const auth = credential && authOf(credential, options.random);
-    this.#hello = encodePayload({ versions, client: name, integrity: this.#offered, auth });
+    // Absent says xxh64, and nothing else.
+    const integrity = canKey ? this.#offered : undefined;
+    this.#hello = encodePayload({ versions, client: name, integrity, auth });
   }
 
   /** HELLO's payload. */
