@@ -9,6 +9,8 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, expect, test } from 'vitest';
 import { connect } from '../../src/client/client.js';
+import type { ConnectOptions } from '../../src/client/options.js';
+import { Credentials, SECRET } from '../support/credentials.js';
 import { endBrokers, ROOT, startBroker } from '../support/broker.js';
 
 const INTEROP = join(ROOT, 'test', 'interop');
@@ -34,9 +36,12 @@ interface Exchange {
 }
 
 /** Runs exchange.py beside a client of this project, which reads what it publishes and answers. */
-async function exchange(port: number, credential: readonly string[] = []): Promise<Exchange> {
+async function exchange(
+  port: number,
+  credential: { python: readonly string[]; client: ConnectOptions } = { python: [], client: {} },
+): Promise<Exchange> {
   const args = [join(INTEROP, 'exchange.py'), '127.0.0.1', `${port}`, 'py', `${FRAMES}`];
-  const python = spawn('python3', [...args, ...credential], {
+  const python = spawn('python3', [...args, ...credential.python], {
     env: ENVIRONMENT,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -44,7 +49,7 @@ async function exchange(port: number, credential: readonly string[] = []): Promi
   python.stderr.setEncoding('utf8').on('data', (text: string) => (complaint += text));
   const closed = once(python, 'close');
   const lines: string[] = [];
-  const client = await connect(`ms://127.0.0.1:${port}`);
+  const client = await connect(`ms://127.0.0.1:${port}`, credential.client);
   try {
     for await (const line of createInterface({ input: python.stdout })) {
       lines.push(line);
@@ -80,4 +85,21 @@ test('it publishes and subscribes, beside this project’s client', async () => 
   expect(welcome).toMatchObject({ integrity: 'xxh64', version: 1 });
   expect(last).toBe(FRAMES);
   expect(delivered).toBe(published);
+});
+
+test('with a key it proves itself, has the broker prove itself, and publishes and subscribes by keyed frames', async () => {
+  const credentials = new Credentials();
+  try {
+    const broker = await startBroker('--config', credentials.configuration({ required: true }));
+    const secretFile = credentials.path('all.secret');
+    const { welcome, last, published, delivered } = await exchange(broker.port, {
+      python: ['all', secretFile],
+      client: { auth: { keyId: 'all', secret: SECRET }, integrity: 'siphash-2-4' },
+    });
+    expect(welcome).toMatchObject({ integrity: 'siphash-2-4', version: 1 });
+    expect(last).toBe(FRAMES);
+    expect(delivered).toBe(published);
+  } finally {
+    credentials.remove();
+  }
 });

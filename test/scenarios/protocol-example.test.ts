@@ -2,21 +2,11 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { HexReader } from '../../src/cli/frame-input.js';
-import { FrameDecoder, FrameEncoder } from '../../src/frame/codec.js';
-import { FrameKernel, FrameKey } from '../../src/frame/frame-kernel.js';
-import {
-  answerHello,
-  directionKeysOf,
-  proofFits,
-  proofOf,
-  readProof,
-} from '../../src/frame/handshake.js';
-import { TYPES_FROM_CLIENT, TYPES_FROM_SERVER } from '../../src/frame/names.js';
-import { decodeAll, readVectors, type Decoded } from '../frame/support.js';
+import { readVectors } from '../frame/support.js';
 import { runCommand } from '../support/command.js';
-import { harness } from '../support/shard-harness.js';
+import { harness, type Harness } from '../support/shard-harness.js';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 const document = readFileSync(join(ROOT, 'docs', 'PROTOCOL.md'), 'utf8');
@@ -67,64 +57,39 @@ test('there is an example of each step', () => {
   ]);
 });
 
-test('a shard answers the client’s bytes with the server’s bytes', () => {
-  const h = harness({ settings: { serverName: 'memorystreamer/0.1.0' } });
+/** Writes what the client says, and compares what comes with what the server is to say. */
+function replay(h: Harness, frames: readonly Said[]): void {
   const peer = h.connect();
   peer.isReading = false;
-  for (let i = 0; i < plain.length;) {
-    peer.write(plain[i++]!.bytes);
+  for (let i = 0; i < frames.length;) {
+    const { bytes, what } = frames[i++]!;
+    peer.write(bytes);
     h.run();
     const due: Buffer[] = [];
-    while (plain[i]?.by === 'server') due.push(plain[i++]!.bytes);
+    while (frames[i]?.by === 'server') due.push(frames[i++]!.bytes);
     const found = Buffer.from(peer.fake.read(1_000_000)).toString('hex');
-    expect(found, plain[i - 1]!.what).toBe(Buffer.concat(due).toString('hex'));
+    expect(found, `the answer to ${what}`).toBe(Buffer.concat(due).toString('hex'));
   }
   peer.isReading = true;
+}
+
+test('a shard answers the client’s bytes with the server’s bytes', () => {
+  replay(harness({ settings: { serverName: 'memorystreamer/0.1.0' } }), plain);
 });
 
-describe('the keyed exchange', () => {
-  const secret = Buffer.from(vectors['hmac-sha256'].secret, 'hex');
-  const payloads = keyed[0]!.map(({ bytes }) => bytes.subarray(40, 40 + bytes.readUInt32LE(12)));
-  const [hello, challenge, proof, welcome] = payloads as [Buffer, Buffer, Buffer, Buffer];
-  const nonce = (JSON.parse(challenge.toString()) as { nonce: string }).nonce;
-  const policy = { versions: [1], isAuthenticationRequired: true, isKeyingRequired: false };
-  const answer = answerHello(hello, policy, () => Buffer.from(nonce, 'base64'));
-  if (answer.kind !== 'challenge') throw new Error(`a challenge was due, not ${answer.kind}`);
-  const keys = directionKeysOf(secret, answer.transcript);
-
-  test('HELLO gets that CHALLENGE, and both proofs are right', () => {
-    expect(Buffer.from(answer.payload).toString()).toBe(challenge.toString());
-    expect(proofFits('client', secret, answer.transcript, readProof(proof)!)).toBe(true);
-    const due = Buffer.from(proofOf('server', secret, answer.transcript)).toString('base64');
-    expect((JSON.parse(welcome.toString()) as { proof: string }).proof).toBe(due);
-    expect(document).toContain(Buffer.from(keys.clientToServer).toString('hex'));
-    expect(document).toContain(Buffer.from(keys.serverToClient).toString('hex'));
+test('a shard proves itself and keys the connection, in the same bytes', () => {
+  const given = vectors['hmac-sha256'];
+  const secret = Buffer.from(given.secret, 'hex');
+  const { nonce } = JSON.parse(given.challengePayload) as { nonce: string };
+  const h = harness({
+    settings: { serverName: 'memorystreamer/0.1.0' },
+    auth: { isRequired: true },
+    credentials: [{ keyId: given.keyId, method: 'hmac-sha256', secret }],
+    random: () => Buffer.from(nonce, 'base64'),
   });
-
-  test.each(['client', 'server'] as const)(
-    'the frames of the %s bear the tags that are due, in order',
-    (side) => {
-      const wire = Buffer.concat(
-        keyed[1]!.filter(({ by }) => by === side).map(({ bytes }) => bytes),
-      );
-      const secretOfSide = side === 'client' ? keys.clientToServer : keys.serverToClient;
-      const capacity = 2 * 65536;
-      const kernel = new FrameKernel(
-        FrameDecoder.areaBytes(capacity) + capacity + 2 * FrameKey.areaBytes,
-      );
-      const [receiving, sending] = [new FrameKey(kernel), new FrameKey(kernel)];
-      const types = side === 'client' ? TYPES_FROM_CLIENT : TYPES_FROM_SERVER;
-      const decoder = new FrameDecoder(kernel, types, capacity, receiving);
-      const encoder = new FrameEncoder(kernel, capacity, sending);
-      receiving.set(secretOfSide);
-      sending.set(secretOfSide);
-      const frames: Decoded[] = decodeAll(decoder, [wire]);
-      expect([frames.length, decoder.fault === 0]).toEqual([2, true]);
-      for (const frame of frames)
-        encoder.put({ ...frame, payload: Buffer.from(frame.payload, 'hex') });
-      expect(encoder.view().toString('hex')).toBe(wire.toString('hex'));
-    },
-  );
+  replay(h, keyed.flat());
+  expect(document).toContain(given.clientToServerKey);
+  expect(document).toContain(given.serverToClientKey);
 });
 
 test('each block can be given to frame decode as it stands', async () => {

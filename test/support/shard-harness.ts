@@ -9,6 +9,7 @@ import type { Clock } from '../../src/clock.js';
 import { Authenticator, type Credential } from '../../src/control/authenticator.js';
 import { Registry } from '../../src/control/registry.js';
 import { createArena, type Geometry, writeThreadNode } from '../../src/ring/arena.js';
+import type { RandomBytes } from '../../src/frame/handshake.js';
 import { assertInvariants } from '../../src/ring/invariants.js';
 import * as ring from '../../src/ring/layout.js';
 import { connectionSlots, planArea, sharedBytes, writeArea } from '../../src/shards/area.js';
@@ -39,6 +40,8 @@ export interface HarnessOptions extends FakeOptions {
   /** Who may connect, and what each may do. */
   credentials?: readonly (Credential & { permissions?: Partial<Permissions> })[];
   attemptsPerMinute?: number;
+  /** In place of the system's, where an exchange is to be the same each time. */
+  random?: RandomBytes;
 }
 
 /** Counts what moves, and lets a test act while a shard blocks. */
@@ -109,6 +112,7 @@ export class Harness {
   isControlHeld = false;
   nowMs = 1000;
   readonly #settings: ShardSettings;
+  readonly #random: RandomBytes;
   readonly #listenFd: number;
   readonly #inboxes: ControlMessage[][] = [];
   readonly #toControl: { shard: number; message: ShardMessage }[] = [];
@@ -117,6 +121,7 @@ export class Harness {
   #nextSlot = 1;
 
   constructor(options: HarnessOptions = {}) {
+    this.#random = options.random ?? randomBytes;
     const shards = options.shards ?? 1;
     const streams = options.streams ?? 64;
     const connections = options.connections ?? 64;
@@ -163,7 +168,7 @@ export class Harness {
     this.authenticator = new Authenticator({
       credentials: options.credentials ?? [],
       attemptsPerMinute: options.attemptsPerMinute ?? 60,
-      random: randomBytes,
+      random: this.#random,
       clock: { wallMs: () => this.nowMs, monotonicMs: () => this.nowMs },
       log: {
         warn: (fields: object, text?: string) => void this.warnings.push({ ...fields, text }),
@@ -209,7 +214,7 @@ export class Harness {
       control,
       clock,
       settings: this.#settings,
-      randomBytes,
+      randomBytes: this.#random,
       areaAt: this.areaAt(thread),
       streamsAt: this.geometry.streamsByteOffset,
       eventfds: this.eventfds,
