@@ -1,9 +1,9 @@
 /** `memorystreamer frame decode`: what frames say, and which check fails where. */
-import { FrameInspector, type InspectedFrame } from '../frame/inspect.js';
+import { FrameInspector, type InspectedFrame, type InspectorKey } from '../frame/inspect.js';
 import { FrameKernel } from '../frame/frame-kernel.js';
 import { parseFlags, usageError } from './client-options.js';
 import { EXIT_DONE, EXIT_FAULT } from './exit-codes.js';
-import { readFrames } from './frame-input.js';
+import { KEY_FLAGS, keyOf, readFrames } from './frame-input.js';
 import { fieldRows, jsonRow, TABLE_HEAD, tableRow } from './frame-table.js';
 import { Output } from './output.js';
 
@@ -12,12 +12,13 @@ interface DecodeOptions {
   form: 'auto' | 'hex' | 'raw';
   view: 'table' | 'fields' | 'json';
   from: 'client' | 'server' | undefined;
+  key: InspectorKey | undefined;
 }
 
 /** Runs the command; answers 1 where a check fails. Throws MS_ERR_INPUT and MS_ERR_USAGE. */
 export async function runDecode(argv: readonly string[]): Promise<number> {
-  const { file, form, view, from } = parse(argv);
-  const inspector = new FrameInspector(new FrameKernel(FrameInspector.areaBytes()), from);
+  const { file, form, view, from, key } = parse(argv);
+  const inspector = new FrameInspector(new FrameKernel(FrameInspector.areaBytes()), from, key);
   const report = new Report(view);
   const output = new Output(process.stdout);
   await output.write(Buffer.from(report.head));
@@ -44,6 +45,7 @@ function parse(argv: readonly string[]): DecodeOptions {
       json: { type: 'boolean', default: false },
       fields: { type: 'boolean', default: false },
       from: { type: 'string' },
+      ...KEY_FLAGS,
     },
   });
   const { hex, raw, json, fields, from } = values;
@@ -60,6 +62,7 @@ function parse(argv: readonly string[]): DecodeOptions {
     form: hex ? 'hex' : raw ? 'raw' : 'auto',
     view: json ? 'json' : fields ? 'fields' : 'table',
     from,
+    key: keyOf(values['key-file'], values.counter),
   };
 }
 

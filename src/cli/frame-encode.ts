@@ -1,12 +1,13 @@
 /** `memorystreamer frame encode`: frames out of JSON. */
 import { z } from 'zod';
 import { FrameEncoder, type FrameFields } from '../frame/codec.js';
-import { FrameKernel } from '../frame/frame-kernel.js';
-import { FLAG_KEYED, FRAME_BYTES_MAX, PAYLOAD_BYTES_MAX } from '../frame/layout.js';
+import { FrameKernel, FrameKey } from '../frame/frame-kernel.js';
+import { FLAG_KEYED, FRAME_BYTES_MAX, KEY_COUNTER, PAYLOAD_BYTES_MAX } from '../frame/layout.js';
+import type { InspectorKey } from '../frame/inspect.js';
 import { FRAME_TYPES } from '../frame/names.js';
 import { parseFlags, usageError } from './client-options.js';
 import { EXIT_DONE } from './exit-codes.js';
-import { inputError, readObjects } from './frame-input.js';
+import { inputError, KEY_FLAGS, keyOf, readObjects } from './frame-input.js';
 import { FLAG_NAMES } from './frame-table.js';
 import { Output } from './output.js';
 
@@ -53,13 +54,16 @@ const frameSchema = z
 
 /** Runs the command. Throws MS_ERR_INPUT, with the number of the object, and MS_ERR_USAGE. */
 export async function runEncode(argv: readonly string[]): Promise<number> {
-  const { file, isRaw } = parse(argv);
-  const encoder = new FrameEncoder(new FrameKernel(FRAME_BYTES_MAX), FRAME_BYTES_MAX);
+  const { file, isRaw, key } = parse(argv);
+  const kernel = new FrameKernel(FRAME_BYTES_MAX + FrameKey.areaBytes);
+  const encoder = new FrameEncoder(kernel, FRAME_BYTES_MAX, keyIn(kernel, key));
   const output = new Output(process.stdout);
   let number = 0;
   for await (const value of readObjects(file)) {
     number++;
-    encoder.put(fieldsOf(value, (why) => inputError(file, `object ${number}: ${why}`)));
+    encoder.put(
+      fieldsOf(value, key !== undefined, (why) => inputError(file, `object ${number}: ${why}`)),
+    );
     const bytes = encoder.view();
     await output.write(isRaw ? bytes : Buffer.from(`${bytes.toString('hex')}\n`));
     encoder.clear();
@@ -68,23 +72,41 @@ export async function runEncode(argv: readonly string[]): Promise<number> {
   return EXIT_DONE;
 }
 
-function parse(argv: readonly string[]): { file: string | undefined; isRaw: boolean } {
+/** The key with its counter, in the kernel's memory; every frame is keyed by it. */
+function keyIn(kernel: FrameKernel, given: InspectorKey | undefined): FrameKey {
+  const key = new FrameKey(kernel);
+  if (given !== undefined) {
+    key.set(given.secret);
+    kernel.u64[(key.byteOffset + KEY_COUNTER) >>> 3] = given.counter;
+  }
+  return key;
+}
+
+interface EncodeOptions {
+  file: string | undefined;
+  isRaw: boolean;
+  key: InspectorKey | undefined;
+}
+
+function parse(argv: readonly string[]): EncodeOptions {
   const { values, positionals } = parseFlags({
     args: [...argv],
     allowPositionals: true,
     options: {
       hex: { type: 'boolean', default: false },
       raw: { type: 'boolean', default: false },
+      ...KEY_FLAGS,
     },
   });
   if (values.hex && values.raw) throw usageError('--hex and --raw exclude each other');
   if (positionals.length > 1) {
     throw usageError(`frame encode takes one FILE, not ${positionals.length}`);
   }
-  return { file: positionals[0], isRaw: values.raw };
+  const key = keyOf(values['key-file'], values.counter);
+  return { file: positionals[0], isRaw: values.raw, key };
 }
 
-function fieldsOf(value: unknown, refused: (why: string) => Error): FrameFields {
+function fieldsOf(value: unknown, isKeyed: boolean, refused: (why: string) => Error): FrameFields {
   const result = frameSchema.safeParse(value);
   if (!result.success) {
     const { path, message } = result.error.issues[0]!;
@@ -100,7 +122,7 @@ function fieldsOf(value: unknown, refused: (why: string) => Error): FrameFields 
   }
   const word =
     typeof flags === 'number' ? flags : flags.reduce((all, name) => all | FLAGS.get(name)!, 0);
-  if ((word & FLAG_KEYED) !== 0) throw refused('a KEYED frame needs a key');
+  if ((word & FLAG_KEYED) !== 0 && !isKeyed) throw refused('a KEYED frame needs a key');
   return {
     type: typeof type === 'number' ? type : TYPES.get(type)!,
     flags: word,

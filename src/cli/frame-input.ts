@@ -1,7 +1,10 @@
 /** What `frame` reads: raw bytes, hex, or JSON objects, from a file or standard input, a piece at a time. */
-import { createReadStream } from 'node:fs';
+import { createReadStream, readFileSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { MemoryStreamerError } from '../errors.js';
+import type { InspectorKey } from '../frame/inspect.js';
+import { KEY_SECRET_BYTES } from '../frame/layout.js';
+import { usageError } from './client-options.js';
 
 const READ_BYTES = 64 * 1024;
 /** One object of JSON: far above the largest payload in hex. */
@@ -49,6 +52,37 @@ export async function* readFrames(
     yield hex === undefined ? chunk : hex.take(chunk);
   }
   hex?.end();
+}
+
+const U64_MAX = 2n ** 64n - 1n;
+
+/** For `parseArgs`: the key of a direction. */
+export const KEY_FLAGS = { 'key-file': { type: 'string' }, counter: { type: 'string' } } as const;
+
+/** The key in `--key-file`: 16 bytes, or their 32 hex digits. Throws MS_ERR_USAGE and MS_ERR_INPUT, which quotes nothing of it. */
+export function keyOf(
+  file: string | undefined,
+  counter: string | undefined,
+): InspectorKey | undefined {
+  if (file === undefined) {
+    if (counter !== undefined) throw usageError('--counter needs --key-file');
+    return undefined;
+  }
+  if (!/^[0-9]{1,20}$/.test(counter ?? '0') || BigInt(counter ?? '0') > U64_MAX) {
+    throw usageError('--counter: a whole number of at most 64 bits is wanted');
+  }
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(file);
+  } catch (error) {
+    throw inputError(file, error instanceof Error ? error.message : String(error), error);
+  }
+  const text = bytes.toString('latin1').trim();
+  const secret = /^[0-9A-Fa-f]{32}$/.test(text) ? Buffer.from(text, 'hex') : bytes;
+  if (secret.length !== KEY_SECRET_BYTES) {
+    throw inputError(file, `a key has ${KEY_SECRET_BYTES} bytes, or twice as many hex digits`);
+  }
+  return { secret, counter: BigInt(counter ?? '0') };
 }
 
 const LINE_END = 0x0a;

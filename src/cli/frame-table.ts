@@ -149,7 +149,7 @@ function fieldRow(offset: number, raw: Uint8Array, name: string, value: string):
 function meaningOf(
   field: FrameField,
   raw: Buffer,
-  { fields, fault, bytes }: InspectedFrame,
+  { fault, bytes, isVerified }: InspectedFrame,
 ): string {
   if (raw.length < field.bytes) return 'cut off';
   const { name } = field;
@@ -158,7 +158,7 @@ function meaningOf(
   if (name === 'magic') return 'MS';
   if (name === 'type') return typeName(raw[0]!);
   if (name === 'flags') return flagNames(raw.readUInt16LE()).join(', ') || 'none';
-  if (name === 'tag') return fields !== undefined && bytes > 0 ? 'not verified' : '';
+  if (name === 'tag') return bytes > 0 ? (isVerified ? 'right' : 'not verified') : '';
   if (name.endsWith('check')) return bytes > 0 ? 'right' : '';
   if (name === 'timestamp') return timeText(raw.readBigUInt64LE());
   const value = field.bytes === 8 ? raw.readBigUInt64LE() : raw.readUIntLE(0, field.bytes);

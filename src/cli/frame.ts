@@ -36,6 +36,9 @@ Flags of encode:
   --hex          a line of hex for each frame (the default)
   --raw          the bytes themselves
 
+Flags of both:
+  --key-file F   the key of the direction, 16 bytes or 32 hex digits: verifies tags, or makes them
+  --counter N    the counter of the first keyed frame (default 0)
   --help
 `;
 

@@ -6,13 +6,23 @@
  */
 import * as codes from './codes.js';
 import { frameBytes } from './codec.js';
-import type { FrameKernel } from './frame-kernel.js';
+import { FrameKey, type FrameKernel } from './frame-kernel.js';
 import * as layout from './layout.js';
 import { errorName, isFatal, senderOf, typeName } from './names.js';
 import { formFault } from './payload-form.js';
 
 /** Room for the largest frame, and behind it for a read of any size up to as much again. */
 const BUFFER_BYTES = 4 * layout.FRAME_BYTES_MAX;
+
+/** Counter, tagged header and the largest payload side by side, with what a hash may read behind them. */
+const MESSAGE_BYTES = 8 + layout.HEADER_TAGGED_BYTES + layout.FRAME_BYTES_MAX;
+
+/** The key of the direction that is looked at, and the counter of its first keyed frame. */
+export interface InspectorKey {
+  /** 16 bytes. */
+  readonly secret: Uint8Array;
+  readonly counter: bigint;
+}
 
 export interface FrameField {
   readonly name: string;
@@ -61,6 +71,8 @@ export interface InspectedFrame {
   /** The fields as found, whether they can be trusted or not; undefined where the header is not whole. */
   readonly fields: HeaderFields | undefined;
   readonly fault: FrameFault | undefined;
+  /** False for a keyed frame where there is no key to verify it by. */
+  readonly isVerified: boolean;
 }
 
 export interface HeaderFields {
@@ -84,15 +96,29 @@ export class FrameInspector {
   #tail: number;
   /** Of the byte at `#head` in the whole input. */
   #offset = 0;
+  readonly #key: FrameKey;
+  readonly #messageByteOffset: number;
+  /** Of the keyed frame that is next; undefined without a key. */
+  #counter: bigint | undefined;
+  #isKeyed = false;
   #isOver = false;
   #framesUnverified = 0;
 
   static areaBytes(): number {
-    return BUFFER_BYTES;
+    return BUFFER_BYTES + MESSAGE_BYTES + FrameKey.areaBytes;
   }
 
-  /** @param from who sent it all, where that is known: then the other side's types are refused */
-  constructor(kernel: FrameKernel, from?: 'client' | 'server') {
+  /**
+   * @param from who sent it all, where that is known: then the other side's types are refused
+   * @param key verifies the tags; from the first keyed frame on all must be keyed
+   */
+  constructor(kernel: FrameKernel, from?: 'client' | 'server', key?: InspectorKey) {
+    this.#key = new FrameKey(kernel);
+    this.#messageByteOffset = kernel.reserve(MESSAGE_BYTES);
+    if (key !== undefined) {
+      this.#key.set(key.secret);
+      this.#counter = key.counter;
+    }
     this.#kernel = kernel;
     this.#from = from;
     this.#start = kernel.reserve(BUFFER_BYTES);
@@ -180,6 +206,9 @@ export class FrameInspector {
     }
     const header = this.#header();
     if ((header.readUInt16LE(layout.FLAGS_BYTE_OFFSET) & layout.FLAG_KEYED) === 0) {
+      if (this.#isKeyed && this.#counter !== undefined) {
+        return fault(codes.CODE_BAD_TAG, 'flags', 'KEYED', 'an unkeyed frame behind a keyed one');
+      }
       const found = header.readUInt32LE(layout.HEADER_CHECK_BYTE_OFFSET);
       const expected = this.#check(this.#head, layout.HEADER_CHECKED_BYTES);
       if (found !== expected) {
@@ -203,7 +232,9 @@ export class FrameInspector {
     const header = this.#header();
     const at = this.#head + layout.FRAME_HEADER_BYTES;
     if ((header.readUInt16LE(layout.FLAGS_BYTE_OFFSET) & layout.FLAG_KEYED) !== 0) {
-      this.#framesUnverified++;
+      this.#isKeyed = true;
+      const found = this.#tagFault(payloadBytes);
+      if (found !== undefined) return found;
     } else {
       const found = header.readUInt32LE(layout.PAYLOAD_CHECK_BYTE_OFFSET);
       const expected = this.#check(at, payloadBytes);
@@ -218,6 +249,27 @@ export class FrameInspector {
     const payload = this.#kernel.bytes.subarray(at, at + payloadBytes);
     const form = formFault(type, payload, this.#from);
     return form && fault(form.code, 'payload', form.expected, form.found);
+  }
+
+  #tagFault(payloadBytes: number): Found | undefined {
+    if (this.#counter === undefined) {
+      this.#framesUnverified++;
+      return undefined;
+    }
+    const { bytes } = this.#kernel;
+    const at = this.#messageByteOffset;
+    const headerEnd = this.#head + layout.HEADER_TAGGED_BYTES;
+    const payloadAt = this.#head + layout.FRAME_HEADER_BYTES;
+    bytes.writeBigUInt64LE(this.#counter, at);
+    bytes.copy(bytes, at + 8, this.#head, headerEnd);
+    bytes.copy(bytes, at + 8 + layout.HEADER_TAGGED_BYTES, payloadAt, payloadAt + payloadBytes);
+    const byteCount = 8 + layout.HEADER_TAGGED_BYTES + payloadBytes;
+    const tag = Buffer.alloc(8);
+    tag.writeBigUInt64LE(this.#kernel.siphash(this.#key.byteOffset, at, byteCount));
+    this.#counter++;
+    const found = bytes.subarray(headerEnd, headerEnd + 8);
+    if (tag.equals(found)) return undefined;
+    return fault(codes.CODE_BAD_TAG, 'tag', tag.toString('hex'), found.toString('hex'));
   }
 
   #check(at: number, byteCount: number): number {
@@ -241,6 +293,7 @@ export class FrameInspector {
       payload,
       bytes: whole,
       fields,
+      isVerified: this.#counter !== undefined || ((fields?.flags ?? 0) & layout.FLAG_KEYED) === 0,
       fault: found && { ...found, at: offset + offsetOf(found.field) },
     };
   }
@@ -252,6 +305,7 @@ function fault(code: number, field: string, expected: string, found: string): Fo
 
 function offsetOf(field: string): number {
   if (field === 'payload') return layout.FRAME_HEADER_BYTES;
+  if (field === 'tag') return layout.TAG_BYTE_OFFSET;
   return HEADER_FIELDS.find(({ name }) => name === field)?.offset ?? 0;
 }
 

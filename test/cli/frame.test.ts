@@ -141,3 +141,41 @@ test.each([
   expect(code).toBe(2);
   expect(stderr).toMatch(message);
 });
+
+describe('with a key', () => {
+  const keyFile = join(folder, 'key');
+  const { clientToServerKey } = vectors['hmac-sha256'];
+  writeFileSync(keyFile, `${clientToServerKey}\n`);
+
+  test.each(vectors.keyed.filter(({ key }) => key === clientToServerKey))(
+    'decode verifies the tag: $name',
+    async ({ hex, counter, ok }) => {
+      const args = ['decode', '--key-file', keyFile, '--counter', `${counter}`];
+      const { code, stdout } = await run(args, hex);
+      expect(code).toBe(ok ? 0 : 1);
+      expect(stdout.includes('! BAD_TAG: tag at byte 32')).toBe(!ok);
+      expect(stdout).not.toContain('not verified');
+    },
+  );
+
+  test('encode makes the tags, and behind a keyed frame decode takes no unkeyed one', async () => {
+    const wanted = vectors.keyed.slice(0, 2).map(({ hex }) => hex);
+    const { stdout: json } = await run(['decode', '--json'], wanted.join(''));
+    const { stdout } = await run(['encode', '--key-file', keyFile], json);
+    expect(stdout.trimEnd().split('\n')).toEqual(wanted);
+    const mixed = `${vectors.valid[0]!.hex}${wanted[0]!}${vectors.valid[0]!.hex}`;
+    const { code, stdout: table } = await run(['decode', '--key-file', keyFile], mixed);
+    expect(code).toBe(1);
+    expect(table).toContain('! BAD_TAG: flags at byte 108');
+  });
+
+  test('a key that is none is refused, and not quoted', async () => {
+    const file = join(folder, 'short');
+    writeFileSync(file, 'secretsecret');
+    const { code, stderr } = await run(['decode', '--key-file', file], '');
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/a key has 16 bytes/);
+    expect(stderr).not.toContain('secretsecret');
+    expect((await run(['decode', '--counter', '1'])).code).toBe(2);
+  });
+});
