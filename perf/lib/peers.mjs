@@ -28,8 +28,9 @@ function asPeer(handle, port) {
   return { pid: handle.pid, port, stop: () => stop(handle) };
 }
 
-async function startBroker({ cpus, shards = 1 }) {
-  const args = [brokerEntry, 'serve', '--port', '0', '--shards', String(shards)];
+/** The broker of this tree, or another build's by its `entry`; `flags` go to `serve`. */
+export async function startBroker({ cpus, shards = 1, entry = brokerEntry, flags = [] }) {
+  const args = [entry, 'serve', '--port', '0', '--shards', String(shards), ...flags];
   const handle = start(process.execPath, args, { cpus });
   const ready = /memorystreamer ready url=ms:\/\/[^\s:]+:(\d+)\S* shards=\d+ pid=(\d+)/;
   const [, port] = await matched(handle, ready, 'memorystreamer serve');

@@ -13,6 +13,7 @@ import type { BrokerKernel } from './kernel.js';
 import * as layout from './layout.js';
 import type { ControlLink } from './messages.js';
 import type { Permissions } from './permissions.js';
+import type { HotSettings, SettingsPage } from './settings.js';
 import type { SharedArea } from './shared.js';
 
 export type IdleStrategyName = 'block' | 'backoff' | 'spin';
@@ -31,15 +32,8 @@ export interface AuthSettings {
   readonly permissions: readonly Permissions[];
 }
 
-export interface ShardSettings {
+export interface ShardSettings extends HotSettings {
   readonly auth: AuthSettings;
-  /** Milliseconds of silence after which a peer is asked whether it lives; twice that is the end. */
-  readonly heartbeatMs: number;
-  readonly slowConsumerTimeoutMs: number;
-  /** Per connection. */
-  readonly subscriptionsMax: number;
-  readonly publicationsMax: number;
-  readonly idleStrategy: IdleStrategyName;
   /** As WELCOME gives it: `memorystreamer/0.1.0`. */
   readonly serverName: string;
 }
@@ -53,9 +47,11 @@ export interface ShardOptions {
   readonly shared: SharedArea;
   readonly control: ControlLink;
   readonly clock: Clock;
+  /** What holds until the page says otherwise. */
   readonly settings: ShardSettings;
   /** Nonces of the handshake. */
   readonly randomBytes: RandomBytes;
+  readonly settingsPage: SettingsPage;
   /** Byte offset of this shard's area. */
   readonly areaAt: number;
   /** Byte offset of the stream table. */
@@ -74,7 +70,8 @@ export class ShardContext {
   readonly shared: SharedArea;
   readonly control: ControlLink;
   readonly clock: Clock;
-  readonly settings: ShardSettings;
+  /** Replaced as a whole, between two turns. */
+  settings: ShardSettings;
   readonly areaAt: number;
   readonly eventfds: readonly number[];
   readonly words: Uint32Array;

@@ -1,7 +1,7 @@
 /**
  * One shard: its connections, and the turn in which everything happens to them.
  *
- *   turn: wait ▶ adopt ▶ hear control ▶ receive ▶ news ▶ deliver ▶ look after the slow and the silent ▶ signal
+ *   turn: wait ▶ heed settings ▶ adopt ▶ hear control ▶ receive ▶ news ▶ deliver ▶ look after the slow and the silent ▶ signal
  *
  * Invariant: everything that a shard owns is touched by its turn only; a fault in it ends the thread, and
  * control recovers what it had claimed.
@@ -18,6 +18,7 @@ import { Lifecycle } from './lifecycle.js';
 import type { ControlMessage } from './messages.js';
 import { permits } from './permissions.js';
 import { Requests } from './requests.js';
+import { settingsFault, type SettingsPage } from './settings.js';
 import { payWakes } from '../ring/wakes.js';
 import { Subscriptions } from './subscriptions.js';
 
@@ -46,6 +47,9 @@ export class Shard {
   readonly requests: Requests;
   readonly handshakes: Handshakes;
   readonly subscriptions: Subscriptions;
+  readonly #settingsPage: SettingsPage;
+  #settingsChange = -1;
+  #settingsVersion = 0;
   readonly #streamsAt: number;
   readonly #epollFd: number;
   /** Connections that may be received from; two lists, exchanged each turn. */
@@ -71,6 +75,7 @@ export class Shard {
     const context = new ShardContext(options);
     this.context = context;
     this.#streamsAt = options.streamsAt;
+    this.#settingsPage = options.settingsPage;
     context.kernel.openArea(options.areaAt);
     context.kernel.openQueue();
     this.subscriptions = new Subscriptions(context);
@@ -106,6 +111,7 @@ export class Shard {
     kernel.beginTurn();
     this.#wait();
     if (this.#faultAsked) throw new Error('a fault was asked for (debug.faults)');
+    if (this.#settingsPage.change !== this.#settingsChange) this.#heedSettings();
     this.#adopt();
     if (this.#isControlDue) this.#hearControl();
     this.#receive();
@@ -121,6 +127,25 @@ export class Shard {
     const { sys, shared, thread } = this.context;
     const fd = shared.takeEpoll(thread);
     if (fd >= 0) sys.close(fd);
+  }
+
+  // ---- Settings ----
+
+  /** Takes over what is live, and says what it thinks of what is offered. */
+  #heedSettings(): void {
+    const page = this.#settingsPage;
+    const { control } = this.context;
+    this.#settingsChange = page.change;
+    const live = page.live();
+    if (live && live.version !== this.#settingsVersion) {
+      this.#settingsVersion = live.version;
+      this.context.settings = { ...this.context.settings, ...live.settings };
+      control.post({ type: 'settings', version: live.version });
+    }
+    const offered = page.offered();
+    if (!offered) return;
+    const { offer, settings } = offered;
+    control.post({ type: 'vote', offer, fault: settingsFault(settings) });
   }
 
   // ---- Waiting ----

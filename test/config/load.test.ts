@@ -30,6 +30,7 @@ test('the defaults', async () => {
     shutdown: { grace: 5_000 },
     idle: { strategy: 'block' },
     log: { level: 'info' },
+    reload: { on: 'change' },
     debug: { faults: false },
   });
 });

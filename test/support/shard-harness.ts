@@ -17,6 +17,7 @@ import { type BrokerKernel, loadKernel } from '../../src/shards/kernel.js';
 import * as layout from '../../src/shards/layout.js';
 import type { ControlLink, ControlMessage, ShardMessage } from '../../src/shards/messages.js';
 import { ALL_ALLOWED, type Permissions } from '../../src/shards/permissions.js';
+import { SettingsPage } from '../../src/shards/settings.js';
 import { Shard } from '../../src/shards/shard.js';
 import { SharedArea } from '../../src/shards/shared.js';
 import { FakeSys, type FakeOptions } from '../../src/sys/fake.js';
@@ -107,6 +108,10 @@ export class Harness {
   readonly eventfds: number[] = [];
   /** While true the registry is not asked: requests stay under way. */
   isControlHeld = false;
+  readonly settingsPage: SettingsPage;
+  readonly votes: { shard: number; offer: number; fault: string | undefined }[] = [];
+  /** By shard: the version of the settings that it said to run with. */
+  readonly runsWith: number[] = [];
   nowMs = 1000;
   readonly #settings: ShardSettings;
   readonly #listenFd: number;
@@ -157,6 +162,7 @@ export class Harness {
     this.sys = new CountingSys(memory, options);
     const slots = connectionSlots(connections);
     this.shared = new SharedArea(memory, geometry.sharedByteOffset, slots);
+    this.settingsPage = new SettingsPage(memory, geometry.sharedByteOffset);
     this.control = loadKernel(memory, 0, KERNEL_FILE);
     this.#listenFd = this.sys.listen('127.0.0.1', 0, 1024);
     let epoch = 1000n;
@@ -174,9 +180,11 @@ export class Harness {
       kernel: this.control,
       streamsAt: geometry.streamsByteOffset,
       streamsMax: streams,
-      retentionBytes: options.retentionBytes ?? 4 * MIB,
-      onFull: options.onFull ?? 'block',
-      overrides: [],
+      defaults: {
+        retentionBytes: options.retentionBytes ?? 4 * MIB,
+        onFull: options.onFull ?? 'block',
+        overrides: [],
+      },
       epoch: () => ++epoch,
       send: (shard, message) => this.order(shard, message),
     });
@@ -210,6 +218,7 @@ export class Harness {
       clock,
       settings: this.#settings,
       randomBytes,
+      settingsPage: this.settingsPage,
       areaAt: this.areaAt(thread),
       streamsAt: this.geometry.streamsByteOffset,
       eventfds: this.eventfds,
@@ -288,6 +297,12 @@ export class Harness {
           break;
         case 'log':
           this.logged.push(message);
+          break;
+        case 'vote':
+          this.votes.push({ shard, offer: message.offer, fault: message.fault });
+          break;
+        case 'settings':
+          this.runsWith[shard] = message.version;
           break;
         default:
           this.heard.push(`${shard} ${message.type}`);
