@@ -28,7 +28,6 @@ export interface ReconnectOptions {
   attemptsMax?: number;
 }
 
-/** What `connect` may be told; all of it may be left out. */
 /** Who the client is: by a token that it shows, or by a key whose secret it proves to know, and the broker too. */
 export type ClientAuth =
   | { readonly token: string }
@@ -39,6 +38,7 @@ export type ClientAuth =
       readonly secret: Uint8Array | string;
     };
 
+/** What `connect` may be told; all of it may be left out. */
 export interface ConnectOptions {
   /** Default: nobody in particular. */
   auth?: ClientAuth;

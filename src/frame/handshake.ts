@@ -26,7 +26,6 @@ export const INTEGRITY_KEYED = 'siphash-2-4';
 export type Integrity = typeof INTEGRITY_CHECKED | typeof INTEGRITY_KEYED;
 
 export const NONCE_BYTES = 32;
-export const PROOF_BYTES = 32;
 
 export type Side = 'client' | 'server';
 

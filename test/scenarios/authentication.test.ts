@@ -162,7 +162,7 @@ describe('a broker that asks everybody', () => {
       ].map(async (credential) =>
         Peer.prove(closed.port, credential).then(
           () => 'taken',
-          (error: Error) => error.message.replace(/sequence \d+/, ''),
+          (error: unknown) => (error as Error).message.replace(/sequence \d+/, ''),
         ),
       ),
     );
