@@ -104,7 +104,8 @@ async function run({ port, handle }, payloadBytes, isKeyed) {
 
 function pinSelf(cpu) {
   if (cpu === null) return;
-  execFileSync('taskset', ['-a', '-cp', String(cpu), String(process.pid)], { stdio: 'ignore' });
+  const command = 'taskset';
+  execFileSync(command, ['-a', '-cp', String(cpu), String(process.pid)], { stdio: 'ignore' });
 }
 
 buildProject();

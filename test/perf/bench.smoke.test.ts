@@ -150,6 +150,19 @@ describe('the benchmark script', () => {
     });
   });
 
+  it('measures keyed frames beside plain ones in its smoke size', async () => {
+    const { stdout } = await run(process.execPath, ['perf/keyed.mjs', '--smoke'], { cwd: root });
+    expect(stdout).toMatch(/plain 128 B.*\nkeyed 128 B/);
+    expect(stdout).not.toContain('VOID');
+  });
+
+  it('measures handshakes, good and bad ones, in its smoke size', async () => {
+    const { stdout } = await run(process.execPath, ['perf/handshake.mjs', '--smoke'], {
+      cwd: root,
+    });
+    expect(stdout).toMatch(/connections\/s[^]*alone[^]*bad attempts/);
+  });
+
   it('measures the codec in its smoke size', async () => {
     const { stdout } = await run(process.execPath, ['perf/codec.mjs', '--smoke'], { cwd: root });
     expect(stdout).toContain('65496 B');
