@@ -222,3 +222,9 @@ describe('keyed frames', () => {
     expect(decoder.sequence).toBe(2n);
   });
 });
+
+it('a key of another length is refused', () => {
+  const key = new FrameKey(new FrameKernel(FrameKey.areaBytes));
+  expect(() => key.set(new Uint8Array(15))).toThrow(RangeError);
+  expect(key.isSet).toBe(false);
+});

@@ -58,7 +58,8 @@ export function readStages(text = readFileSync(join(ROOT, 'Dockerfile'), 'utf8')
 
 export class Image {
   readonly folder = mkdtempSync(join(tmpdir(), 'memorystreamer-image-'));
-  readonly env: Record<string, string> = {};
+  /** Its user may not write where this process counts what ran. */
+  readonly env: Record<string, string> = { NODE_V8_COVERAGE: '' };
   readonly #folders = new Map<string, string>();
   #workdir = '/';
 
