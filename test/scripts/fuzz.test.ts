@@ -56,13 +56,20 @@ test('the kept corpus and some thousand inputs more break no rule, in any target
   expect(readdirSync(CORPUS)).toEqual(['config', 'decoder', 'handshake', 'subject']);
 });
 
-test('guided by edges it finds a planted bug, and the seed finds it again; without guidance it does not', () => {
-  const args = ['--target', 'decoder', '--planted', '--executions', '20000', '--seed', '3'];
-  const [first, second, blind] = [fuzz(...args), fuzz(...args), fuzz(...args, '--blind')];
-  expect(first.code).toBe(1);
-  const found = /FOUND after \d+ executions, seed 3[^]*input [0-9a-f]+\n/.exec(first.stdout);
-  expect(found, first.stdout).not.toBeNull();
-  expect(/FOUND[^]*/.exec(second.stdout)?.[0]).toBe(/FOUND[^]*/.exec(first.stdout)![0]);
-  expect(first.stdout.match(/after \d+: \d+ edges/g)!.length).toBeGreaterThan(5);
-  expect(blind.code, blind.stdout).toBe(0);
-});
+/** Three runs of thousands of executions, each a process. */
+const FUZZ_TIMES = { timeout: 120_000 };
+
+test(
+  'guided by edges it finds a planted bug, and the seed finds it again; without guidance it does not',
+  FUZZ_TIMES,
+  () => {
+    const args = ['--target', 'decoder', '--planted', '--executions', '20000', '--seed', '3'];
+    const [first, second, blind] = [fuzz(...args), fuzz(...args), fuzz(...args, '--blind')];
+    expect(first.code).toBe(1);
+    const found = /FOUND after \d+ executions, seed 3[^]*input [0-9a-f]+\n/.exec(first.stdout);
+    expect(found, first.stdout).not.toBeNull();
+    expect(/FOUND[^]*/.exec(second.stdout)?.[0]).toBe(/FOUND[^]*/.exec(first.stdout)![0]);
+    expect(first.stdout.match(/after \d+: \d+ edges/g)!.length).toBeGreaterThan(5);
+    expect(blind.code, blind.stdout).toBe(0);
+  },
+);
