@@ -120,6 +120,7 @@ int listen_ready(int port) {
 }
 
 void set_nonblocking(int fd) { fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK); }
+void set_blocking(int fd) { fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK); }
 
 void send_all(int fd, const void *bytes, size_t count) {
   const char *at = bytes;

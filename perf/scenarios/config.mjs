@@ -1,0 +1,67 @@
+// Topology:  one process, from its start: modules --> configuration --> threads --> the `ready` line.
+//
+// Measures how long a start takes, and its configuration in it: the modules' loading, the first reading of a file with
+// all keys, a reading when everything is warm, and, of a whole broker with one shard, from its spawning to `ready`.
+//
+// Void when the rounds differ widely.
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { performance } from 'node:perf_hooks';
+import { promisify } from 'node:util';
+import { planCpus } from '../lib/machine.mjs';
+import { noiseIn } from '../lib/noise.mjs';
+import { projectRoot } from '../lib/paths.mjs';
+import { peers } from '../lib/peers.mjs';
+import { progress } from '../lib/progress.mjs';
+import { count, median, percent, printTable, spread } from '../lib/report.mjs';
+import { voidCell } from '../lib/timed.mjs';
+
+const run = promisify(execFile);
+const FILE = join(projectRoot, 'docs', 'memorystreamer.example.json');
+const PROBE = join(projectRoot, 'perf', 'probes', 'config.mjs');
+
+async function startOnce(cpus) {
+  const start = performance.now();
+  const broker = await peers.memorystreamer.start({ cpus: cpus.peer });
+  const readyMs = performance.now() - start;
+  await broker.stop();
+  return readyMs;
+}
+
+export async function config(options) {
+  const cpus = planCpus();
+  const rounds = [];
+  for (let round = 0; round < options.rounds; round++) {
+    progress('configuration and start', `round ${round + 1} of ${options.rounds}`);
+    const { stdout } = await run(process.execPath, [PROBE, FILE, String(options.configTimes)]);
+    rounds.push({ ...JSON.parse(stdout), readyMs: await startOnce(cpus) });
+  }
+  const titles = {
+    importMs: 'modules of the configuration loaded',
+    firstMs: 'first reading of a file with all keys',
+    againMs: 'reading it when warm',
+    readyMs: 'a broker started, until `ready`',
+  };
+  const figures = Object.entries(titles).map(([name, title]) => {
+    const values = rounds.map((one) => one[name]);
+    return {
+      peer: 'memorystreamer',
+      name,
+      title,
+      ms: median(values),
+      spread: spread(values),
+      voidBecause: noiseIn([{}], spread(values)),
+    };
+  });
+  printTable(
+    'configuration and start; milliseconds',
+    ['what', 'ms', 'spread', ''],
+    figures.map((figure) => [
+      figure.title,
+      count(figure.ms, 2),
+      percent(figure.spread),
+      voidCell(figure),
+    ]),
+  );
+  return { figures };
+}
