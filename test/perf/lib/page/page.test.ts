@@ -95,7 +95,7 @@ describe.skipIf(executablePath === undefined)('the page', () => {
 
   beforeAll(async () => {
     writeFileSync(file, pageOf(result, [earlier]));
-    browser = await chromium.launch({ executablePath, args: QUIET });
+    browser = await chromium.launch({ executablePath: executablePath ?? '', args: QUIET });
     page = await browser.newPage({ viewport: { width: 1200, height: 900 } });
     page.on('console', (message) => complaints.push(message.text()));
     page.on('pageerror', (error) => complaints.push(error.message));
@@ -104,10 +104,10 @@ describe.skipIf(executablePath === undefined)('the page', () => {
   }, 60_000);
 
   /** What an expression says in the page; `all` and `box` are there for it. */
-  async function inPage<T>(expression: string): Promise<T> {
+  function inPage<T>(expression: string): Promise<T> {
     const given = `const all = (selector) => [...document.querySelectorAll(selector)];
       const box = (element) => element.getBoundingClientRect();`;
-    return (await page.evaluate(`(() => { ${given} return ${expression}; })()`)) as T;
+    return page.evaluate<T>(`(() => { ${given} return ${expression}; })()`);
   }
 
   afterAll(async () => {
