@@ -11,6 +11,10 @@ import { TABLE } from '../dist/config/table.js';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 
+const APPLY = {
+  hot: 'hot: a broker that runs can take it',
+  restart: 'restart: the next broker takes it',
+};
 const UNITS = { bytes: 'bytes', milliseconds: 'milliseconds', count: '', none: '' };
 
 function markdown() {
@@ -25,9 +29,10 @@ ${row.doc}
 | --- | --- |
 | Default | \`${row.show(row.standard)}\` |
 | Allowed | ${row.allowed}.${unit} |
+| A change | ${APPLY[row.apply]} |
 | Flag | \`${flag}\` |
 | Environment | \`${row.env}\` |
-`;
+${fields(row)}`;
   });
   return `# Configuration
 
@@ -36,23 +41,67 @@ ${row.doc}
 A value comes from the last of these that gives one:
 
 1. the default;
-2. the JSON file named by \`--config FILE\`, where a key \`listen.port\` stands as \`{"listen": {"port": 7878}}\`
-   (all keys: [memorystreamer.example.json](memorystreamer.example.json));
-3. the environment;
-4. the flags of \`memorystreamer serve\`.
+2. the profile that \`--profile NAME\` chooses: a named set in the files, as \`{"profiles": {"small": {"shards": 1}}}\`;
+3. the files of \`--config FILE\`, which may stand often, in the order given;
+4. the files in the folder of \`--config-dir FOLDER\` (a \`conf.d\`), by their names;
+5. the environment;
+6. the flags of \`memorystreamer serve\`.
 
-An unknown key, an unknown name in the environment that begins with \`MEMORYSTREAMER_\` (other than
-\`MEMORYSTREAMER_URL\`, which is the client's) and a value out of range are refused, also where a later source
-would have replaced the value. All faults are told at once, one line each
-(\`SOURCE: KEY: what is wrong; what is allowed\`), and the exit code is 3. A file is at most 1 MiB of UTF-8, nested at
-most 32 deep, and no name stands in it twice.
+Objects merge, lists replace. A value in the environment or a flag that is a list is written as JSON.
+
+## Files
+
+A file is JSON, YAML 1.2 or TOML 1.0 by its ending (\`.json\`, \`.yaml\`, \`.yml\`, \`.toml\`; any other name is read as
+JSON). A key \`listen.port\` stands in it as \`{"listen": {"port": 7878}}\`; all keys:
+[memorystreamer.example.json](memorystreamer.example.json). Beside keys it may hold
+
+- \`$schema\`, for editors, and \`$provenance\`, which \`config print --json\` writes; neither is looked at;
+- \`configVersion\`, the version of the names of keys for which it was written: 1, also where it is left out;
+- \`profiles\`.
 
 Sizes are bytes, or text such as \`"512MiB"\` (B, KiB, MiB, GiB: powers of 1024). Durations are milliseconds, or text
 such as \`"250ms"\`, \`"1.5s"\`, \`"2m"\`, \`"1h"\`.
 
+In the folder of \`--config-dir\`, hidden files and those that end in \`~\` are left out, and other endings are warned of.
+A link in it may not lead out of it; links inside, as Kubernetes makes them, may.
+
+## What is refused
+
+All faults are told at once, one line each: \`FILE:LINE:COLUMN: KEY: what is wrong; what is allowed\`, or with the name in
+the environment or the flag in place of file and key. The exit code is 3. Refused are, also where a later source
+would have replaced the value:
+
+- a key or field that is unknown, a value out of its range, a name in the environment that begins with
+  \`MEMORYSTREAMER_\` and is none of those below (other than \`MEMORYSTREAMER_URL\`, which is the client's);
+- files of more than 256 KiB, nested more than 32 deep, not in UTF-8, with control characters, with a name that stands
+  twice; more than 256 files; in YAML anchors, aliases, tags and second documents; in TOML dates;
+- the names \`__proto__\`, \`constructor\` and \`prototype\` at any depth.
+
+Then values are held against each other (what a stream keeps against the arena; an address that other machines reach
+needs \`listen.insecure\`), and against the machine (memory, file descriptors; the number of CPUs and NUMA nodes is only
+warned of).
+
+## Secrets
+
+No secret stands in a configuration: a key that needs one names a file. A plain name is looked for in
+\`$CREDENTIALS_DIRECTORY\` first. Other relative paths begin at the folder of the file that names them, and may not lead
+out of it by \`..\` or by a link; whole paths may lead anywhere. The file must belong to root or to the broker's own user,
+nobody else may be able to write it, and unless it is root's (as what Kubernetes mounts) nobody else may be able to
+read it. At most 4 KiB; a newline at its end is no part of the secret.
+
 ## Keys
 
 ${sections.join('\n')}`;
+}
+
+/** Of a list's items. */
+function fields(row) {
+  if (row.fields === undefined) return '';
+  const lines = Object.entries(row.fields).map(
+    ([name, { kind, doc, isOptional }]) =>
+      `| \`${name}\` | ${doc} ${isOptional ? 'May be left out.' : ''} | ${kind.allowed} |`,
+  );
+  return `\n| Field | | Allowed |\n| --- | --- | --- |\n${lines.join('\n')}\n`;
 }
 
 /** The defaults, as a person would write them. */

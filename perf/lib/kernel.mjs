@@ -3,7 +3,6 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { projectRoot } from './paths.mjs';
 
-const KERNEL_PATH = join(projectRoot, 'dist', 'shards', 'kernel.wasm');
 const TYPE_DATA = 0x20;
 const PAGES_MAX = 65536;
 /** Parameters of `encode` where u64 values come as two words each, and where they come as BigInts. */
@@ -23,13 +22,14 @@ function encoderOf(encode) {
 }
 
 /**
- * The broker's kernel over a shared memory of its own of `bytes`. `check(frame, bytes)` answers the bytes
+ * The kernel of a build (this tree's, unless said) over a shared memory of its own of `bytes`. `check(frame, bytes)` answers the bytes
  * of a good frame; `encode(frame, payloadBytes)` makes a DATA frame around the payload at `frame + 40`.
  */
-export function loadKernel(bytes) {
+export function loadKernel(bytes, build = projectRoot) {
   const pages = Math.ceil(bytes / 65536) + 1;
   const memory = new WebAssembly.Memory({ initial: pages, maximum: PAGES_MAX, shared: true });
-  const module = new WebAssembly.Module(readFileSync(KERNEL_PATH));
+  const path = join(build, 'dist', 'shards', 'kernel.wasm');
+  const module = new WebAssembly.Module(readFileSync(path));
   const { exports } = new WebAssembly.Instance(module, { env: { memory } });
   const { check } = exports;
   return { memory, check, encode: encoderOf(exports.encode) };

@@ -1,6 +1,6 @@
 // What a figure depends on besides the code: CPUs, versions, and what the kernel says of a process.
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
 import { projectRoot } from './paths.mjs';
 
@@ -65,6 +65,27 @@ export function describeMachine() {
 export function cpuSecondsOf(pid) {
   const fields = readText(`/proc/${pid}/stat`).split(') ')[1]?.split(' ') ?? [];
   return (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) / TICKS_PER_SECOND;
+}
+
+/**
+ * The same in nanoseconds, from the scheduler's own account of each thread. A thread that has ended is not in it, so
+ * a difference of two readings is right only where none ended between them. NaN where the kernel keeps no account.
+ */
+export function cpuNsOf(pid) {
+  let sum = NaN;
+  for (const thread of threadsOf(pid)) {
+    const ran = readText(`/proc/${pid}/task/${thread}/schedstat`).split(' ')[0];
+    if (ran) sum = (Number.isNaN(sum) ? 0 : sum) + Number(ran);
+  }
+  return sum;
+}
+
+function threadsOf(pid) {
+  try {
+    return readdirSync(`/proc/${pid}/task`);
+  } catch {
+    return [];
+  }
 }
 
 function kibField(text, name) {

@@ -11,8 +11,9 @@ export function buildProject() {
   execFileSync(process.execPath, ['scripts/build.mjs'], { cwd: projectRoot, stdio: 'inherit' });
 }
 
-async function startBroker({ cpus, shards = 1 }) {
-  const args = [brokerEntry, 'serve', '--port', '0', '--shards', String(shards)];
+/** The broker of this tree, or another build's by its `entry`; `flags` go to `serve`. */
+export async function startBroker({ cpus, shards = 1, entry = brokerEntry, flags = [] }) {
+  const args = [entry, 'serve', '--port', '0', '--shards', String(shards), ...flags];
   const handle = start(process.execPath, args, { cpus });
   const ready = /memorystreamer ready url=ms:\/\/[^\s:]+:(\d+)\S* shards=\d+ pid=(\d+)/;
   const [, port] = await matched(handle, ready, 'memorystreamer serve');

@@ -11,6 +11,8 @@ const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ['serve', async (): Promise<Command> => (await import('./serve.js')).runServe],
   ['pub', async (): Promise<Command> => (await import('./pub.js')).runPub],
   ['sub', async (): Promise<Command> => (await import('./sub.js')).runSub],
+  ['ping', async (): Promise<Command> => (await import('./ping.js')).runPing],
+  ['config', async (): Promise<Command> => (await import('./config.js')).runConfig],
 ]);
 
 /** Runs the command line `argv` (without node and script), and ends the process with its code. */

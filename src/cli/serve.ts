@@ -7,9 +7,7 @@
  *    error              exit 1            kill, exit 1
  */
 import { systemClock } from '../clock.js';
-import { isExplicit, loadConfig } from '../config/load.js';
-import { readMachine } from '../config/machine.js';
-import { checkAgainstMachine } from '../config/rules.js';
+import { loadConfiguration } from '../config/load.js';
 import type { Config } from '../config/table.js';
 import type { Broker, StartBroker } from '../control/types.js';
 import { MemoryStreamerError } from '../errors.js';
@@ -26,10 +24,10 @@ export async function runServe(argv: readonly string[], start?: StartBroker): Pr
     process.stdout.write(serveHelp());
     return EXIT_DONE;
   }
-  const config = loadConfig({ argv, env: process.env });
+  const { values: config, warnings } = await loadConfiguration({ argv, env: process.env });
   requireLinux();
   const log = createLogger(config.log.level);
-  requireMachine(config, log);
+  for (const warning of warnings) log.warn(warning);
 
   const signals = new Signals(config, log);
   const startBroker = start ?? (await loadStartBroker());
@@ -53,16 +51,6 @@ function requireLinux(): void {
     'MS_ERR_NOT_LINUX',
     `the broker needs Linux on x64 or arm64, this is ${platform} on ${arch}; the client library runs here`,
   );
-}
-
-function requireMachine(config: Config, log: Logger): void {
-  const explicit = (key: Parameters<typeof isExplicit>[1]) => isExplicit(config, key);
-  const { errors, warnings } = checkAgainstMachine(config, readMachine(), explicit);
-  for (const warning of warnings) log.warn(warning);
-  if (errors.length > 0) {
-    const lines = errors.map((line) => `this machine: ${line}`);
-    throw new MemoryStreamerError('MS_ERR_CONFIG', lines.join('\n'));
-  }
 }
 
 async function loadStartBroker(): Promise<StartBroker> {

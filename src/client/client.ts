@@ -15,6 +15,7 @@ import {
   TYPE_GAP,
   TYPE_GOODBYE,
   TYPE_OPENED,
+  TYPE_PING,
 } from '../frame/codes.js';
 import { typeName } from '../frame/names.js';
 import type { Opened, Welcome } from '../frame/payloads.js';
@@ -350,6 +351,34 @@ export class Client extends EventEmitter<ClientEvents> {
     this.#publications.set(subject, publication);
     if (this.#transport?.live === true) publication.attach(this.#transport);
     return publication;
+  }
+
+  /**
+   * Asks the broker for a sign of life; resolves to the round trip in ms. Rejects with MS_ERR_TIMEOUT after
+   * `timeoutMs` (default 5,000), MS_ERR_CONNECTION_LOST (also where no connection is there now), MS_ERR_REFUSED
+   * and MS_ERR_CLOSED.
+   */
+  async ping({ timeoutMs = 5000 }: { timeoutMs?: number } = {}): Promise<number> {
+    this.#checkOpen();
+    const { clock, url } = this.#settings;
+    const transport = this.#transport;
+    if (transport?.live !== true) {
+      throw new MemoryStreamerError('MS_ERR_CONNECTION_LOST', `${url}: there is no connection now`);
+    }
+    const sentMs = clock.monotonicMs();
+    return new Promise((resolve, reject) => {
+      const cancel = clock.schedule(() => {
+        const text = `${url} did not answer a PING within ${timeoutMs} ms`;
+        reject(new MemoryStreamerError('MS_ERR_TIMEOUT', text));
+      }, timeoutMs);
+      transport.request(TYPE_PING, {}, (_frame, error) => {
+        cancel();
+        if (error === undefined) resolve(clock.monotonicMs() - sentMs);
+        else reject(error);
+        this.#updatePause();
+      });
+      this.#updatePause();
+    });
   }
 
   /**

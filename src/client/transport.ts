@@ -214,6 +214,8 @@ export class Transport {
         });
         break;
       case TYPE_PONG:
+        // That of a heartbeat answers nothing: it bears HELLO's number, which has had its answer.
+        this.#answer(frame);
         break;
       case TYPE_ERROR:
         this.#error(frame);

@@ -1,34 +1,21 @@
 /**
- * JSON as RFC 8259 has it, read so that a fault has a line and a column. Invariant: no name appears twice
- * in an object, and objects have no prototype, so that `__proto__` is a name like any other.
+ * JSON as RFC 8259 has it, read so that every value and every fault has its place. Invariant: no name appears
+ * twice in an object.
  *
  * `JSON.parse` lets the last of two equal names win, and in Node.js 20 tells no position for most faults.
  */
-export type JsonValue = null | boolean | number | string | JsonValue[] | JsonObject;
+import {
+  DEPTH_MAX,
+  SyntaxFault,
+  type ConfigNode,
+  type Entry,
+  type GroupNode,
+  type ListNode,
+  type Scalar,
+} from './node.js';
 
-export interface JsonObject {
-  [name: string]: JsonValue;
-}
-
-/** Nesting beyond this is refused, so that a file cannot exhaust the stack. */
-export const JSON_DEPTH_MAX = 32;
-
-/** Where (line and column from 1, in UTF-16 units) and why a text is not JSON. */
-export class JsonFault extends Error {
-  override readonly name = 'JsonFault';
-  readonly line: number;
-  readonly column: number;
-
-  constructor(text: string, at: number, message: string) {
-    super(message);
-    const before = text.slice(0, at).split('\n');
-    this.line = before.length;
-    this.column = before.at(-1)!.length + 1;
-  }
-}
-
-/** The value that `text` holds; throws a `JsonFault`. */
-export function readJson(text: string): JsonValue {
+/** The value that `text` holds; throws a `SyntaxFault`. */
+export function readJson(text: string): ConfigNode {
   const reader = new Reader(text);
   const value = reader.value(0);
   reader.end();
@@ -39,7 +26,7 @@ const SPACE = /[ \t\n\r]*/y;
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 // eslint-disable-next-line no-control-regex
 const STRING = /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/y;
-const WORDS: readonly (readonly [string, JsonValue])[] = [
+const WORDS: readonly (readonly [string, Scalar])[] = [
   ['null', null],
   ['true', true],
   ['false', false],
@@ -53,12 +40,17 @@ class Reader {
     this.#text = text;
   }
 
-  value(depth: number): JsonValue {
-    if (depth > JSON_DEPTH_MAX) this.#fail(`values are nested more than ${JSON_DEPTH_MAX} deep`);
+  value(depth: number): ConfigNode {
+    if (depth > DEPTH_MAX) this.#fail(`values are nested more than ${DEPTH_MAX} deep`);
     this.#skipSpace();
     const first = this.#text[this.#at];
     if (first === '{') return this.#object(depth);
     if (first === '[') return this.#array(depth);
+    const at = this.#at;
+    return { kind: 'scalar', value: this.#scalar(first), at };
+  }
+
+  #scalar(first: string | undefined): Scalar {
     if (first === '"') return this.#string();
     const number = this.#take(NUMBER);
     if (number !== undefined) return Number(number);
@@ -76,8 +68,9 @@ class Reader {
     if (this.#at < this.#text.length) this.#fail('the text goes on after its value');
   }
 
-  #object(depth: number): JsonObject {
-    const object = Object.create(null) as JsonObject;
+  #object(depth: number): GroupNode {
+    const entries = new Map<string, Entry>();
+    const object: GroupNode = { kind: 'group', entries, at: this.#at };
     this.#at += 1;
     if (this.#accept('}')) return object;
     do {
@@ -85,22 +78,23 @@ class Reader {
       const nameAt = this.#at;
       if (this.#text[nameAt] !== '"') this.#fail('a name in double quotes is expected');
       const name = this.#string();
-      if (name in object) {
+      if (entries.has(name)) {
         this.#at = nameAt;
         this.#fail(`${JSON.stringify(name)} stands here a second time`);
       }
       if (!this.#accept(':')) this.#fail('":" is expected');
-      object[name] = this.value(depth + 1);
+      entries.set(name, { at: nameAt, node: this.value(depth + 1) });
     } while (this.#accept(','));
     if (!this.#accept('}')) this.#fail('"," or "}" is expected');
     return object;
   }
 
-  #array(depth: number): JsonValue[] {
-    const array: JsonValue[] = [];
+  #array(depth: number): ListNode {
+    const items: ConfigNode[] = [];
+    const array: ListNode = { kind: 'list', items, at: this.#at };
     this.#at += 1;
     if (this.#accept(']')) return array;
-    do array.push(this.value(depth + 1));
+    do items.push(this.value(depth + 1));
     while (this.#accept(','));
     if (!this.#accept(']')) this.#fail('"," or "]" is expected');
     return array;
@@ -133,6 +127,6 @@ class Reader {
 
   #fail(message: string): never {
     const end = this.#at >= this.#text.length ? ', but the text ends' : '';
-    throw new JsonFault(this.#text, this.#at, message + end);
+    throw new SyntaxFault(this.#at, message + end);
   }
 }

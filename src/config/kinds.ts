@@ -4,6 +4,8 @@
  */
 import { isIP } from 'node:net';
 import { z } from 'zod';
+import { readJson } from './json.js';
+import { plain, SyntaxFault } from './node.js';
 import { formatDuration, formatSize, parseDuration, parseSize } from './units.js';
 
 export interface Kind<Value> {
@@ -17,7 +19,107 @@ export interface Kind<Value> {
   readonly placeholder: string;
   /** What a text from the environment or a flag means; the text itself where it means nothing. */
   fromText(text: string): unknown;
+  /** For people; `fromText` reads it back. */
   show(value: Value): string;
+  /** The value is the path of a file whose content nobody is shown. */
+  readonly isSecretFile?: true;
+  /** Of a list: the fields of each item, by their paths in it. */
+  readonly fields?: Readonly<Record<string, Field>>;
+}
+
+export interface Field {
+  readonly kind: Kind<unknown>;
+  readonly doc: string;
+  readonly isOptional: boolean;
+}
+
+/** A field that each item must have. */
+export function field<Value>(kind: Kind<Value>, doc: string): Field {
+  return { kind, doc, isOptional: false };
+}
+
+export function optionalField<Value>(kind: Kind<Value>, doc: string): Field {
+  return { kind, doc, isOptional: true };
+}
+
+/**
+ * A list of at most `max` items with these fields, where `retention.bytes` is `{"retention": {"bytes": …}}`.
+ * A later source replaces the whole list.
+ */
+export function listOf<Item>(
+  fields: Readonly<Record<string, Field>>,
+  max: number,
+): Kind<readonly Item[]> {
+  const item = objectOf(Object.entries(fields).map(([name, each]) => [name.split('.'), each]));
+  return {
+    type: z.array(item).max(max) as unknown as z.ZodType<readonly Item[]>,
+    allowed: `a list of at most ${max} objects with ${Object.keys(fields).join(', ')}`,
+    unit: 'none',
+    placeholder: 'JSON',
+    fromText: jsonFromText,
+    show: (value) => JSON.stringify(value),
+    fields,
+  };
+}
+
+type FieldAtPath = readonly [path: readonly string[], field: Field];
+
+function objectOf(fields: readonly FieldAtPath[]): z.ZodType {
+  const names = new Set(fields.map(([path]) => path[0]!));
+  const shape = [...names].map((name): [string, z.ZodType] => {
+    const inside = fields.filter(([path]) => path[0] === name);
+    const [path, only] = inside[0]!;
+    const isGroup = path.length > 1;
+    const isOptional = inside.every(([, each]) => each.isOptional);
+    const type = isGroup
+      ? objectOf(inside.map(([longer, each]) => [longer.slice(1), each]))
+      : only.kind.type;
+    return [name, isOptional ? type.optional() : type];
+  });
+  return z.strictObject(Object.fromEntries(shape));
+}
+
+/**
+ * The path of a file that holds a secret, so that none stands in a configuration. The value is the whole
+ * path; src/config/secrets.ts finds and reads it.
+ */
+export function secretFile(): Kind<string> {
+  return {
+    type: z.string().min(1).max(4_096),
+    allowed: 'the path of a file that only its owner can read, or a name in $CREDENTIALS_DIRECTORY',
+    unit: 'none',
+    placeholder: 'FILE',
+    fromText: (text) => text,
+    show: (text) => text,
+    isSecretFile: true,
+  };
+}
+
+/** A subject, or a pattern of subjects as in a subscription (docs/PROTOCOL.md, section 5). */
+export function subjectPattern(): Kind<string> {
+  return {
+    type: z.string().refine(isPattern),
+    allowed: 'a subject of 1 to 255 bytes, where "*" stands for a token and ">" for the last ones',
+    unit: 'none',
+    placeholder: 'SUBJECT',
+    fromText: (text) => text,
+    show: (text) => text,
+  };
+}
+
+const SUBJECT_BYTES_MAX = 255;
+// eslint-disable-next-line no-control-regex
+const TOKEN = /^(?:\*|>|[^\u0000-\u0020\u007f.*>]+)$/;
+
+/** As `patternFault` of src/frame/subject.ts, which this part may not know; a test holds them together. */
+function isPattern(text: string): boolean {
+  const tokens = text.split('.');
+  const isLast = (at: number) => at === tokens.length - 1;
+  return (
+    text.isWellFormed() &&
+    Buffer.byteLength(text) <= SUBJECT_BYTES_MAX &&
+    tokens.every((token, at) => TOKEN.test(token) && (token !== '>' || isLast(at)))
+  );
 }
 
 export function integer(min: number, max: number): Kind<number> {
@@ -110,6 +212,15 @@ export function address(): Kind<string> {
   };
 }
 
+function jsonFromText(text: string): unknown {
+  try {
+    return plain(readJson(text));
+  } catch (error) {
+    if (error instanceof SyntaxFault) return text;
+    throw error;
+  }
+}
+
 function numberFromText(text: string): unknown {
   return /^-?\d{1,15}$/.test(text) ? Number(text) : text;
 }
@@ -121,5 +232,6 @@ function quantity(
 ): z.ZodType<number> {
   return z
     .union([z.number(), z.string().transform((text) => parse(text) ?? Number.NaN)])
-    .pipe(z.int().min(min).max(max));
+    .pipe(z.int().min(min).max(max))
+    .meta({ anyOf: [{ type: 'integer', minimum: min, maximum: max }, { type: 'string' }] });
 }

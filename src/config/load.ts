@@ -1,128 +1,238 @@
 /**
- * Defaults < file < environment < flags, layered by convict. Invariant: the answer is deeply frozen, and
- * every value in it passed its key's zod type and all rules.
+ * Defaults < profile < files < folders < environment < flags, layered by convict, checked in three steps:
+ * each value, values together, values on this machine. Invariant: the answer is deeply frozen, every value in
+ * it passed its key's zod type and all rules, and nothing of the process has changed.
  */
-import { closeSync, openSync, readSync } from 'node:fs';
 import convict from 'convict';
-import { z } from 'zod';
 import { MemoryStreamerError } from '../errors.js';
+import { digestOf } from './digest.js';
+import { Faults, oneLine, placeOf, type Origin } from './faults.js';
+import { FILES_MAX, filesIn, readDocument, realFiles, type Document, type Files } from './files.js';
+import { parseFlags, type Flags } from './flags.js';
 import { readMachine, type Machine } from './machine.js';
-import { brokenRules, fittedArena, fittedRetention } from './rules.js';
+import { STEPS, type Step } from './migrate.js';
+import { fitsMachine, fitsTogether, fittedDefaults, type Broken } from './rules.js';
+import { withSecrets, type Owner, type Secret } from './secrets.js';
 import {
   envLayer,
-  Faults,
-  FILE_BYTES_MAX,
-  fileLayer,
+  fileLayers,
   flagLayer,
-  parseFlags,
+  suggestion,
+  type FileLayers,
   type Given,
   type Layer,
+  type Reading,
 } from './sources.js';
 import { TABLE, type Config, type FlatConfig, type KeyName, type TableRow } from './table.js';
 
-export interface LoadOptions {
+/** All that a configuration depends on; what is left out is the real one. */
+export interface ConfigurationSources {
   /** What follows the subcommand: flags only. */
   readonly argv: readonly string[];
   readonly env: NodeJS.ProcessEnv;
-  /** Reads the file of `--config`; may stop one byte after `FILE_BYTES_MAX`. */
-  readonly readFile?: (path: string) => Uint8Array;
+  readonly files?: Files;
   readonly machine?: Machine;
+  /** Effective user of this process. */
+  readonly uid?: number;
+  readonly table?: readonly TableRow[];
+  readonly steps?: readonly Step[];
 }
 
-/** Every key with its type; unknown ones are refused. */
-const schema = z.strictObject(
-  Object.fromEntries(TABLE.map((row) => [row.key, row.type])),
-) as unknown as z.ZodType<FlatConfig>;
-
-const explicitKeys = new WeakMap<Config, ReadonlySet<KeyName>>();
+export interface Configuration {
+  readonly values: Config;
+  /** The same by key. */
+  readonly flat: FlatConfig;
+  /** Where each key's value comes from. */
+  readonly provenance: ReadonlyMap<KeyName, Origin>;
+  /** What an operator should know, one line each. */
+  readonly warnings: readonly string[];
+  /** SHA-256 of the effective values and secrets, in hexadecimal digits; the same on every machine. */
+  readonly digest: string;
+  /** Files and folders that were read, secrets included: what to watch. */
+  readonly paths: readonly string[];
+  /** By the whole path of the file. */
+  readonly secrets: ReadonlyMap<string, Secret>;
+}
 
 /**
- * The configuration. Throws MS_ERR_USAGE for a wrong flag, and MS_ERR_CONFIG with every fault of all
- * sources, each one line `SOURCE: KEY: what is wrong; what is allowed`.
+ * Reads, merges and checks; may be called again at any time. Throws MS_ERR_USAGE for a wrong flag, and
+ * MS_ERR_CONFIG with every fault of all sources, each one line `FILE:LINE:COLUMN: KEY: what is wrong; what is
+ * allowed`, or with the name in the environment or the flag in place of file and key.
  */
-export function loadConfig(options: LoadOptions): Config {
-  const flags = parseFlags(options.argv);
-  const machine = options.machine ?? readMachine();
-  const faults = new Faults();
-  const path = flags.get('config');
-  const file =
-    path === undefined
-      ? new Map<KeyName, Given>()
-      : fileLayer(path, options.readFile ?? readLimited, faults);
-  const layers = [file, envLayer(options.env, faults), flagLayer(flags, faults)] as const;
+export async function loadConfiguration(sources: ConfigurationSources): Promise<Configuration> {
+  const loading = new Loading(sources);
+  return loading.run();
+}
 
-  const given = new Map(layers.flatMap((layer) => [...layer]));
-  const values = layered(layers, given, machine);
-  for (const { key, wrong, allowed } of brokenRules(values, machine)) {
-    faults.add(given.get(key)?.source ?? 'default', key, wrong, allowed);
+class Loading {
+  readonly #sources: ConfigurationSources;
+  readonly #table: readonly TableRow[];
+  readonly #files: Files;
+  readonly #faults = new Faults();
+  readonly #warnings: string[] = [];
+  readonly #secrets = new Map<string, Secret>();
+  readonly #paths: string[] = [];
+
+  constructor(sources: ConfigurationSources) {
+    this.#sources = sources;
+    this.#table = sources.table ?? TABLE;
+    this.#files = sources.files ?? realFiles;
   }
-  if (faults.lines.length > 0)
-    throw new MemoryStreamerError('MS_ERR_CONFIG', faults.lines.join('\n'));
 
-  const config = nest(schema.parse(values));
-  explicitKeys.set(config, new Set(given.keys()));
-  return config;
+  async run(): Promise<Configuration> {
+    const flags = parseFlags(this.#sources.argv, this.#table);
+    const layers = await this.#layers(flags);
+    const given: Layer = new Map(layers.flatMap((layer) => [...layer]));
+    for (const row of this.#table) {
+      const found = given.get(row.key);
+      if (found !== undefined) given.set(row.key, this.#withSecrets(row, found));
+    }
+    const machine = this.#sources.machine ?? readMachine();
+    const fitted = fittedDefaults((key) => given.get(key)?.value, machine);
+    const flat = this.#layered([...layers, given], fitted);
+    this.#judge(flat, given, machine);
+    if (!this.#faults.isEmpty) {
+      throw new MemoryStreamerError('MS_ERR_CONFIG', this.#faults.lines.join('\n'));
+    }
+    return Object.freeze({
+      values: nest(flat),
+      flat,
+      provenance: this.#provenance(given, fitted),
+      warnings: Object.freeze(this.#warnings),
+      digest: digestOf(this.#table, flat, this.#secrets),
+      paths: Object.freeze([...this.#paths, ...this.#secrets.keys()]),
+      secrets: this.#secrets,
+    });
+  }
+
+  /** Lowest first. */
+  async #layers(flags: Flags): Promise<Layer[]> {
+    const reading: Reading = {
+      table: this.#table,
+      steps: this.#sources.steps ?? STEPS,
+      faults: this.#faults,
+      warnings: this.#warnings,
+    };
+    const files = (await this.#documents(flags)).map((document) => fileLayers(document, reading));
+    return [
+      ...this.#profile(flags.profile, files),
+      ...files.map(({ values }) => values),
+      envLayer(this.#sources.env, reading),
+      flagLayer(flags.values, reading),
+    ];
+  }
+
+  async #documents({ files, folders }: Flags): Promise<Document[]> {
+    const inFolders = folders.flatMap((folder) =>
+      filesIn(folder, this.#files, this.#faults, this.#warnings),
+    );
+    const paths = [...files, ...inFolders];
+    this.#paths.push(...paths, ...folders);
+    if (paths.length > FILES_MAX) {
+      this.#faults.add('--config', `${paths.length} files are too many; allowed: ${FILES_MAX}`);
+      return [];
+    }
+    const documents: Document[] = [];
+    for (const path of paths) {
+      const document = await readDocument(path, this.#files, this.#faults);
+      if (document !== undefined) documents.push(document);
+    }
+    return documents;
+  }
+
+  #profile(name: string | undefined, files: readonly FileLayers[]): Layer[] {
+    if (name === undefined) return [];
+    const layers = files.flatMap(({ profiles }) => profiles.get(name) ?? []);
+    if (layers.length === 0) {
+      const names = [...new Set(files.flatMap(({ profiles }) => [...profiles.keys()]))];
+      const hint = names.length === 0 ? 'no file has any' : suggestion(name, names);
+      this.#faults.add(
+        '--profile',
+        `${JSON.stringify(name)} is not a profile of any file; ${hint}`,
+      );
+    }
+    return layers;
+  }
+
+  #withSecrets(row: TableRow, given: Given): Given {
+    const { env, uid = process.geteuid?.() ?? 0 } = this.#sources;
+    const owner: Owner = { uid, credentials: env['CREDENTIALS_DIRECTORY'] };
+    const value = withSecrets(row, given, {
+      files: this.#files,
+      owner,
+      faults: this.#faults,
+      secrets: this.#secrets,
+    });
+    return { ...given, value };
+  }
+
+  #layered(layers: readonly Layer[], fitted: ReadonlyMap<KeyName, unknown>): FlatConfig {
+    const properties = convict<Record<string, unknown>>(
+      Object.fromEntries(
+        this.#table.map((row) => [
+          flatName(row.key),
+          {
+            format: (value: unknown) => void row.type.parse(value),
+            default: fitted.get(row.key) ?? row.standard,
+            doc: row.doc,
+          },
+        ]),
+      ),
+      { env: {}, args: [] },
+    );
+    for (const layer of layers) {
+      const values = [...layer].map(([key, { value }]) => [flatName(key), value]);
+      properties.load(Object.fromEntries(values) as Record<string, unknown>);
+    }
+    const merged = properties.validate({ allowed: 'strict' }).getProperties();
+    const flat = this.#table.map((row) => [row.key, deepFrozen(merged[flatName(row.key)])]);
+    return Object.freeze(Object.fromEntries(flat)) as FlatConfig;
+  }
+
+  #judge(flat: FlatConfig, given: Layer, machine: Machine): void {
+    const line = ({ key, text }: Broken): string => {
+      const origin = given.get(key)?.origin ?? STANDARD;
+      return `${placeOf(origin, key)}: ${text}`;
+    };
+    for (const { errors, warnings } of [fitsTogether(flat), fitsMachine(flat, machine)]) {
+      for (const broken of errors) this.#faults.add(line(broken));
+      for (const broken of warnings) this.#warnings.push(oneLine(line(broken)));
+    }
+    const connections = flat['limits.connections'];
+    const standard = this.#table.find(({ key }) => key === 'limits.connections')!
+      .standard as number;
+    if (!given.has('limits.connections') && connections < standard) {
+      this.#warnings.push(
+        `default: limits.connections: ${connections} instead of ${standard}: the process may have ` +
+          `${machine.openFilesMax} file descriptors; see "ulimit -n"`,
+      );
+    }
+  }
+
+  #provenance(given: Layer, fitted: ReadonlyMap<KeyName, unknown>): ReadonlyMap<KeyName, Origin> {
+    return new Map(
+      this.#table.map(({ key, standard }) => {
+        const isFitted = fitted.has(key) && fitted.get(key) !== standard;
+        return [key, given.get(key)?.origin ?? (isFitted ? FITTED : STANDARD)];
+      }),
+    );
+  }
 }
 
-/** Whether a source gave the key's value, so that it is not merely the default. */
-export function isExplicit(config: Config, key: KeyName): boolean {
-  return explicitKeys.get(config)?.has(key) ?? false;
-}
+const STANDARD: Origin = Object.freeze({ from: 'default', where: 'default' });
+const FITTED: Origin = Object.freeze({ from: 'default', where: 'default, lowered to fit' });
 
-function layered(
-  [file, env, flags]: readonly [Layer, Layer, Layer],
-  given: Layer,
-  machine: Machine,
-): FlatConfig {
-  const arena = (given.get('memory.arena')?.value as number | undefined) ?? fittedArena(machine);
-  const fitted = new Map<KeyName, unknown>([
-    ['memory.arena', arena],
-    ['streams.default.retention.bytes', fittedRetention(arena)],
-  ]);
-  const properties = convict<Record<string, unknown>>(
-    Object.fromEntries(TABLE.map((row) => [flatName(row.key), convictProperty(row, fitted)])),
-    {
-      env: Object.fromEntries(named(env, (row, { value }) => [row.env, String(value)])),
-      args: named(flags, (row, { value }) => `--${row.flag}=${String(value)}`),
-    },
-  )
-    .load(Object.fromEntries(named(file, (row, { value }) => [flatName(row.key), value])))
-    .validate({ allowed: 'strict' })
-    .getProperties() as Record<string, unknown>;
-  return Object.fromEntries(
-    TABLE.map((row) => [row.key, properties[flatName(row.key)]]),
-  ) as unknown as FlatConfig;
-}
-
-/**
- * Convict takes a group named "default" for a key with that default value, so it sees flat names without
- * dots. A format is registered per key, since convict reads text by a format's name only.
- */
-function convictProperty(row: TableRow, fitted: ReadonlyMap<KeyName, unknown>) {
-  const format = `memorystreamer:${row.key}`;
-  convict.addFormat({
-    name: format,
-    validate: (value: unknown) => void row.type.parse(value),
-    coerce: (text: string) => row.type.parse(row.fromText(text)),
-  });
-  return {
-    format: format as '*',
-    default: fitted.get(row.key) ?? row.standard,
-    doc: row.doc,
-    env: row.env,
-    arg: row.flag,
-  };
-}
-
-function flatName(key: KeyName): string {
+/** Convict takes a group named "default" for a key with that default value, so it sees names without dots. */
+function flatName(key: string): string {
   return key.replaceAll('.', '/');
 }
 
-function named<Result>(layer: Layer, show: (row: TableRow, given: Given) => Result): Result[] {
-  return TABLE.flatMap((row) => {
-    const found = layer.get(row.key);
-    return found === undefined ? [] : [show(row, found)];
-  });
+function deepFrozen(value: unknown): unknown {
+  if (typeof value === 'object' && value !== null) {
+    Object.values(value).forEach(deepFrozen);
+    Object.freeze(value);
+  }
+  return value;
 }
 
 type Group = Record<string, unknown>;
@@ -142,20 +252,4 @@ function nest(values: FlatConfig): Config {
   }
   for (const group of groups) Object.freeze(group);
   return root as unknown as Config;
-}
-
-function readLimited(path: string): Uint8Array {
-  const bytes = new Uint8Array(FILE_BYTES_MAX + 1);
-  const fd = openSync(path, 'r');
-  try {
-    let filled = 0;
-    while (filled < bytes.length) {
-      const count = readSync(fd, bytes, filled, bytes.length - filled, null);
-      if (count === 0) break;
-      filled += count;
-    }
-    return bytes.subarray(0, filled);
-  } finally {
-    closeSync(fd);
-  }
 }

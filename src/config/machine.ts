@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
+import { z } from 'zod';
 
 export interface Machine {
   /** Memory that this process may use, in bytes: the machine's, or the tightest limit of its control groups. */
@@ -10,6 +11,10 @@ export interface Machine {
   readonly openFilesMax: number;
   /** CPUs that this process may run on. */
   readonly cpus: number;
+  /** Memory that is free now, or could be made so, in bytes; `Infinity` = not known. */
+  readonly availableBytes: number;
+  /** NUMA nodes; 1 where the machine tells none. */
+  readonly nodes: number;
 }
 
 /** Where `readMachine` looks; `read` answers a file's text, or undefined where there is none. */
@@ -38,7 +43,25 @@ export function readMachine(sources: MachineSources = realSources): Machine {
     memoryBytes: Math.min(sources.totalMemoryBytes(), ...memoryLimits(sources)),
     openFilesMax: openFilesMax(sources),
     cpus: sources.cpus(),
+    availableBytes: availableBytes(sources),
+    nodes: nodes(sources),
   };
+}
+
+function availableBytes(sources: MachineSources): number {
+  const text = sources.read('/proc/meminfo') ?? '';
+  const [, kib] = /^MemAvailable: +(\d+) kB$/m.exec(text) ?? [];
+  return kib === undefined ? Infinity : Number(kib) * 1024;
+}
+
+/** Of a list such as "0-1,4". */
+function nodes(sources: MachineSources): number {
+  const text = sources.read('/sys/devices/system/node/online')?.trim() ?? '';
+  if (!/^\d+(-\d+)?(,\d+(-\d+)?)*$/.test(text)) return 1;
+  return text.split(',').reduce((count, range) => {
+    const [first, last = first] = range.split('-').map(Number);
+    return count + last! - first! + 1;
+  }, 0);
 }
 
 /**
@@ -79,4 +102,22 @@ function limitsUpwards(
 function openFilesMax(sources: MachineSources): number {
   const [, soft] = /^Max open files +(\S+)/m.exec(sources.read('/proc/self/limits') ?? '') ?? [];
   return soft !== undefined && /^\d+$/.test(soft) ? Number(soft) : Infinity;
+}
+
+const count = z.int().min(1);
+
+/** A machine as `config machine` describes it; what is left out is not limited. */
+export const machineType = z.strictObject({
+  memoryBytes: count,
+  cpus: count,
+  openFilesMax: count.optional(),
+  availableBytes: count.optional(),
+  nodes: count.optional(),
+});
+
+/** The machine that such a description is of. */
+export function machineOf(description: z.infer<typeof machineType>): Machine {
+  const { openFilesMax = Infinity, availableBytes = Infinity, nodes: nodeCount = 1 } = description;
+  const { memoryBytes, cpus } = description;
+  return { memoryBytes, cpus, openFilesMax, availableBytes, nodes: nodeCount };
 }

@@ -4,13 +4,22 @@ export function nearest(wrong: string, names: readonly string[]): string | undef
   // More than half of the letters wrong is no misspelling any more.
   let bestDistance = Math.floor(wrong.length / 2) + 1;
   for (const name of names) {
-    const distance = editDistance(wrong.toLowerCase(), name.toLowerCase());
+    const distance = distanceOf(wrong.toLowerCase(), name.toLowerCase());
     if (distance < bestDistance) {
       best = name;
       bestDistance = distance;
     }
   }
   return best;
+}
+
+/** A beginning this long stands for the whole: `prof` for `profile`, and `publish` for `pub`. */
+const BEGINNING_MIN = 3;
+
+function distanceOf(wrong: string, name: string): number {
+  const shorter = Math.min(wrong.length, name.length);
+  const isBeginning = wrong.startsWith(name) || name.startsWith(wrong);
+  return isBeginning && shorter >= BEGINNING_MIN ? 1 : editDistance(wrong, name);
 }
 
 /** Levenshtein's distance: letters to insert, delete or replace; long names are cut, as a limit on work. */

@@ -1,6 +1,7 @@
 /** What no key can say alone: how values fit each other, and the machine. */
+import { isIPv4 } from 'node:net';
 import type { Machine } from './machine.js';
-import { KEYS, type Config, type FlatConfig, type KeyName } from './table.js';
+import { KEYS, type FlatConfig, type KeyName } from './table.js';
 import { formatSize, KIB, MIB } from './units.js';
 
 /** The arena's share of the memory; the rest is for the process itself, the sockets and its neighbours. */
@@ -15,8 +16,13 @@ const FILES_PER_SHARD = 8;
 /** A broken rule: key, what is wrong, what is allowed. */
 export interface Broken {
   readonly key: KeyName;
-  readonly wrong: string;
-  readonly allowed: string;
+  readonly text: string;
+}
+
+/** The broker cannot be what the configuration says; or it can, but hardly as it was meant. */
+export interface Verdict {
+  readonly errors: readonly Broken[];
+  readonly warnings: readonly Broken[];
 }
 
 /** The largest arena that the machine allows, in bytes: a multiple of 64 KiB. */
@@ -30,82 +36,135 @@ export function retentionBytesMax(arenaBytes: number): number {
   return Math.floor(arenaBytes / 2);
 }
 
-/** Defaults, lowered to what the machine has; never below a key's own range. */
-export function fittedArena(machine: Machine): number {
-  return Math.min(KEYS['memory.arena'].standard, Math.max(ARENA_BYTES_MIN, arenaBytesMax(machine)));
+/** The connections for which the process has descriptors. */
+export function connectionsMax(machine: Machine, shards: number): number {
+  return machine.openFilesMax - FILES_OF_PROCESS - shards * FILES_PER_SHARD;
 }
 
-export function fittedRetention(arenaBytes: number): number {
-  const standard = KEYS['streams.default.retention.bytes'].standard;
-  return Math.min(standard, retentionBytesMax(arenaBytes));
-}
-
-/** Every rule that the values break together, on this machine. */
-export function brokenRules(values: FlatConfig, machine: Machine): Broken[] {
-  const broken: Broken[] = [];
-  const arena = values['memory.arena'];
-  const arenaMax = arenaBytesMax(machine);
-  if (arena > arenaMax) {
-    broken.push({
-      key: 'memory.arena',
-      wrong: `${formatSize(arena)} is more than ${ARENA_PERCENT_MAX}% of the ${machine.memoryBytes} bytes that the machine or its control group allows`,
-      allowed: `allowed: at most ${formatSize(arenaMax)} (${arenaMax} bytes) here`,
-    });
-  }
-  const retention = values['streams.default.retention.bytes'];
-  const retentionMax = retentionBytesMax(arena);
-  if (retention > retentionMax) {
-    broken.push({
-      key: 'streams.default.retention.bytes',
-      wrong: `${formatSize(retention)} is more than half of memory.arena (${formatSize(arena)})`,
-      allowed: `allowed: at most ${formatSize(retentionMax)} with this arena`,
-    });
-  }
-  return broken;
-}
-
-export interface MachineReport {
-  /** The broker cannot be what the configuration says. */
-  readonly errors: readonly string[];
-  /** It can, but hardly as it was meant. */
-  readonly warnings: readonly string[];
-}
-
-/**
- * Holds a configuration against the machine; each line names its key and both figures. `isExplicit` tells
- * whether somebody asked for a key's value: what is only the default is no error.
- */
-export function checkAgainstMachine(
-  config: Config,
+/** Defaults that depend on the machine and on other values, lowered to fit; never below a key's own range. */
+export function fittedDefaults(
+  given: (key: KeyName) => unknown,
   machine: Machine,
-  isExplicit: (key: KeyName) => boolean = () => true,
-): MachineReport {
-  const errors: string[] = [];
-  const warnings: string[] = [];
-  const shards = config.shards === 'auto' ? machine.cpus : config.shards;
+): ReadonlyMap<KeyName, unknown> {
+  const fittedArena = Math.min(
+    KEYS['memory.arena'].standard,
+    Math.max(ARENA_BYTES_MIN, arenaBytesMax(machine)),
+  );
+  const arena = (given('memory.arena') as number | undefined) ?? fittedArena;
+  const shards = shardCount(
+    (given('shards') as FlatConfig['shards'] | undefined) ?? 'auto',
+    machine,
+  );
+  return new Map([
+    ['memory.arena', fittedArena],
+    [
+      'streams.default.retention.bytes',
+      Math.min(KEYS['streams.default.retention.bytes'].standard, retentionBytesMax(arena)),
+    ],
+    [
+      'limits.connections',
+      Math.min(KEYS['limits.connections'].standard, Math.max(1, connectionsMax(machine, shards))),
+    ],
+  ]);
+}
 
-  const filesNeeded = config.limits.connections + FILES_OF_PROCESS + shards * FILES_PER_SHARD;
-  if (filesNeeded > machine.openFilesMax) {
-    const line =
-      `limits.connections: ${config.limits.connections} connections need ${filesNeeded} file ` +
-      `descriptors, the process may have ${machine.openFilesMax}; lower the key or raise "ulimit -n"`;
-    (isExplicit('limits.connections') ? errors : warnings).push(line);
+function shardCount(shards: FlatConfig['shards'], machine: Machine): number {
+  return shards === 'auto' ? machine.cpus : shards;
+}
+
+/** What no key can say alone: how the values fit each other. */
+export function fitsTogether(values: FlatConfig): Verdict {
+  const errors: Broken[] = [];
+  const host = values['listen.host'];
+  if (!isLoopback(host) && !values['listen.insecure']) {
+    errors.push({
+      key: 'listen.host',
+      text:
+        `${JSON.stringify(host)} lets other machines in, and the broker asks nobody who they are; ` +
+        'allowed: 127.0.0.0/8 and ::1, or any with listen.insecure: true',
+    });
   }
-  if (config.memory.arena > arenaBytesMax(machine)) {
-    errors.push(
-      `memory.arena: ${formatSize(config.memory.arena)} is more than ${ARENA_PERCENT_MAX}% of the ` +
-        `machine's memory; at most ${arenaBytesMax(machine)} bytes`,
-    );
-  }
-  if (shards > machine.cpus) {
-    warnings.push(
-      `shards: ${shards} shards share ${machine.cpus} CPUs; "auto" chooses by the CPUs`,
-    );
-  }
-  if (config.idle.strategy === 'spin' && shards >= machine.cpus) {
-    warnings.push(
-      `idle.strategy: "spin" takes all of the ${machine.cpus} CPUs; other threads have to wait for them`,
-    );
+  const arena = values['memory.arena'];
+  const retentionMax = retentionBytesMax(arena);
+  const retentions = values['streams.overrides'].map(({ retention }) => retention?.bytes ?? 0);
+  const check = (key: KeyName, part: string, bytes: number) => {
+    if (bytes <= retentionMax) return;
+    errors.push({
+      key,
+      text:
+        `${part}${formatSize(bytes)} is more than half of memory.arena (${formatSize(arena)}); ` +
+        `allowed: at most ${formatSize(retentionMax)} with this arena`,
+    });
+  };
+  const standard = 'streams.default.retention.bytes';
+  check(standard, '', values[standard]);
+  retentions.forEach((bytes, at) => check('streams.overrides', `[${at}].retention.bytes: `, bytes));
+  return { errors, warnings: [] };
+}
+
+/** 127.0.0.0/8 and ::1, also as IPv4 in IPv6. */
+export function isLoopback(host: string): boolean {
+  const text = host.toLowerCase().replace(/^::ffff:(?=\d+\.)/, '');
+  return isIPv4(text) ? text.startsWith('127.') : /^(?:0{0,4}:){2,7}0{0,3}1$/.test(text);
+}
+
+/** How the values fit the machine. */
+export function fitsMachine(values: FlatConfig, machine: Machine): Verdict {
+  const shards = shardCount(values.shards, machine);
+  const checks = [checkFiles, checkArena, checkShards];
+  const verdicts = checks.map((check) => check(values, machine, shards));
+  return {
+    errors: verdicts.flatMap(({ errors }) => errors),
+    warnings: verdicts.flatMap(({ warnings }) => warnings),
+  };
+}
+
+function checkFiles(values: FlatConfig, machine: Machine, shards: number): Verdict {
+  const key = 'limits.connections';
+  const connections = values[key];
+  const most = connectionsMax(machine, shards);
+  if (connections <= most) return { errors: [], warnings: [] };
+  const needed = connections + machine.openFilesMax - most;
+  const text =
+    `${connections} connections need ${needed} file descriptors, the process may have ` +
+    `${machine.openFilesMax}; lower the key or raise "ulimit -n"`;
+  return { errors: [{ key, text }], warnings: [] };
+}
+
+function checkArena(values: FlatConfig, machine: Machine): Verdict {
+  const key = 'memory.arena';
+  const arena = values[key];
+  const most = arenaBytesMax(machine);
+  const errors: Broken[] = [];
+  const warnings: Broken[] = [];
+  if (arena > most) {
+    errors.push({
+      key,
+      text:
+        `${formatSize(arena)} is more than ${ARENA_PERCENT_MAX}% of the ${machine.memoryBytes} bytes that the ` +
+        `machine or its control group allows; allowed: at most ${formatSize(most)} (${most} bytes) here`,
+    });
+  } else if (arena > machine.availableBytes) {
+    warnings.push({
+      key,
+      text: `${formatSize(arena)} is more than the ${machine.availableBytes} bytes that are free now`,
+    });
   }
   return { errors, warnings };
+}
+
+function checkShards(values: FlatConfig, machine: Machine, shards: number): Verdict {
+  const warnings: Broken[] = [];
+  const warn = (key: KeyName, text: string) => void warnings.push({ key, text });
+  if (shards > machine.cpus) {
+    warn('shards', `${shards} shards share ${machine.cpus} CPUs; "auto" chooses by the CPUs`);
+  }
+  if (shards < machine.nodes) {
+    warn('shards', `${shards} shards leave some of the ${machine.nodes} NUMA nodes idle`);
+  }
+  if (values['idle.strategy'] === 'spin' && shards >= machine.cpus) {
+    const text = `"spin" takes all of the ${machine.cpus} CPUs; other threads have to wait for them`;
+    warn('idle.strategy', text);
+  }
+  return { errors: [], warnings };
 }

@@ -1,180 +1,273 @@
 /**
- * Where values come from: a file, the environment, flags. Each source is read whole and its faults are
- * gathered, so that all are told at once; a value that got into a `Layer` is valid by itself.
+ * Where values come from: files with their profiles, the environment, flags. Each source is read whole and
+ * its faults are gathered, so that all are told at once; a value that got into a `Layer` is valid by itself.
  */
-import { MemoryStreamerError } from '../errors.js';
-import { JsonFault, readJson, type JsonObject, type JsonValue } from './json.js';
+import { resolve } from 'node:path';
+import { Faults, oneLine, placeOf, shown, type Origin } from './faults.js';
+import { folderOf, type Document } from './files.js';
+import { FIRST_VERSION, migrate, newestVersion, type Step } from './migrate.js';
 import { nearest } from './nearest.js';
-import { ENV_PREFIX, TABLE, type KeyName, type TableRow } from './table.js';
-
-/** A file longer than this is refused. */
-export const FILE_BYTES_MAX = 1024 * 1024;
+import {
+  lineAndColumn,
+  nodeAt,
+  plain,
+  type ConfigNode,
+  type Entry,
+  type GroupNode,
+} from './node.js';
+import { ENV_PREFIX, type KeyName, type TableRow } from './table.js';
+import { wrongnessOf } from './wrongness.js';
 
 /** Names in the environment that belong to others than the broker: the client's URL. */
 const FOREIGN_ENV: readonly string[] = [`${ENV_PREFIX}URL`];
 
-/** A valid value, and the source to name where it breaks a rule together with others. */
+/** Names that reach an object's prototype wherever they are assigned; refused at any depth. */
+const PROTOTYPE_NAMES: readonly string[] = ['__proto__', 'constructor', 'prototype'];
+
+/** Names in a file beside those of keys. */
+const VERSION = 'configVersion';
+const PROFILES = 'profiles';
+const META_NAMES: readonly string[] = ['$schema', '$provenance', VERSION, PROFILES];
+
+/** A valid value, and where it stands. */
 export interface Given {
   readonly value: unknown;
-  readonly source: string;
+  readonly origin: Origin;
+  /** Where relative paths begin: the file's folder, or the process' own. */
+  readonly folder: string;
+  /** Where a part of the value stands, as `[2, 'secretFile']`. */
+  readonly whereIs: (path: readonly PropertyKey[]) => string;
 }
 
-export type Layer = ReadonlyMap<KeyName, Given>;
+export type Layer = Map<KeyName, Given>;
 
-/** Lines `SOURCE: KEY: what is wrong; what is allowed`. */
-export class Faults {
-  readonly lines: string[] = [];
+/** What one file gives. */
+export interface FileLayers {
+  readonly values: Layer;
+  readonly profiles: ReadonlyMap<string, Layer>;
+}
 
-  add(source: string, key: string, wrong: string, allowed: string): void {
-    // A name or value from outside must not break the line.
-    const line = `${source}: ${key}: ${wrong}; ${allowed}`;
-    this.lines.push(line.replace(/\p{Cc}/gu, '?'));
+export interface Reading {
+  readonly table: readonly TableRow[];
+  readonly steps: readonly Step[];
+  readonly faults: Faults;
+  readonly warnings: string[];
+}
+
+export function fileLayers(document: Document, reading: Reading): FileLayers {
+  const reader = new FileReader(document, reading);
+  return reader.layers();
+}
+
+class FileReader {
+  readonly #document: Document;
+  readonly #reading: Reading;
+
+  constructor(document: Document, reading: Reading) {
+    this.#document = document;
+    this.#reading = reading;
   }
-}
 
-/** Names with values from `--config`'s file at `path`. */
-export function fileLayer(
-  path: string,
-  readFile: (path: string) => Uint8Array,
-  faults: Faults,
-): Layer {
-  const layer = new Map<KeyName, Given>();
-  const root = readRoot(path, readFile, faults);
-  if (root !== undefined) collect(root, '', path, layer, faults);
-  return layer;
-}
-
-export function envLayer(env: NodeJS.ProcessEnv, faults: Faults): Layer {
-  const layer = new Map<KeyName, Given>();
-  const names = TABLE.map((row) => row.env);
-  for (const [name, text] of Object.entries(env)) {
-    if (!name.startsWith(ENV_PREFIX) || text === undefined || FOREIGN_ENV.includes(name)) continue;
-    const row = TABLE.find((candidate) => candidate.env === name);
-    if (row === undefined) {
-      faults.add('environment', name, 'is not a known name', suggestion(name, names));
+  layers(): FileLayers {
+    const profiles = new Map<string, Layer>();
+    this.#refuseHostile(this.#document.root, '');
+    const root = this.#migrated();
+    if (root === undefined) return { values: new Map(), profiles };
+    const found = root.entries.get(PROFILES)?.node;
+    if (found !== undefined && found.kind !== 'group') {
+      this.#fault(found.at, PROFILES, 'is not an object', 'an object of named sets is expected');
     } else {
-      take(row, row.fromText(text), name, layer, faults);
+      for (const [name, { node }] of found?.entries ?? []) {
+        profiles.set(name, this.#profile(name, node));
+      }
     }
+    const keys = new Map([...root.entries].filter(([name]) => !META_NAMES.includes(name)));
+    const values: Layer = new Map();
+    this.#collect(keys, '', 'file', values);
+    return { values, profiles };
   }
-  return layer;
-}
 
-export function flagLayer(flags: ReadonlyMap<string, string>, faults: Faults): Layer {
-  const layer = new Map<KeyName, Given>();
-  for (const row of TABLE) {
-    const text = flags.get(row.flag);
-    if (text !== undefined) take(row, row.fromText(text), `--${row.flag}`, layer, faults);
-  }
-  return layer;
-}
-
-/**
- * Flags by name without dashes: `--name value`, `--name=value`, and for true-or-false keys `--name` alone.
- * Throws MS_ERR_USAGE for what is no flag, lacks its value or stands twice.
- */
-export function parseFlags(argv: readonly string[]): Map<string, string> {
-  const flags = new Map<string, string>();
-  for (let at = 0; at < argv.length; at++) {
-    const word = argv[at]!;
-    const [, name, inline] = /^--([^=]+)(?:=(.*))?$/s.exec(word) ?? [];
-    if (name === undefined) throw usage(`"${word}" is not expected here`);
-    const row = TABLE.find((candidate) => candidate.flag === name);
-    if (row === undefined && name !== 'config') throw usage(unknownFlag(name));
-    if (flags.has(name)) throw usage(`--${name} stands twice`);
-    const next = argv[at + 1];
-    if (inline !== undefined) {
-      flags.set(name, inline);
-    } else if (row?.placeholder === '') {
-      flags.set(name, 'true');
-    } else if (next !== undefined && !next.startsWith('--')) {
-      flags.set(name, next);
-      at += 1;
-    } else {
-      throw usage(`--${name} needs a value: ${row?.allowed ?? 'the path of a JSON file'}`);
-    }
-  }
-  return flags;
-}
-
-function unknownFlag(name: string): string {
-  const near = nearest(name, [...TABLE.map((row) => row.flag), 'config', 'help', 'version']);
-  return (
-    `--${name} is not a flag of serve` + (near === undefined ? '' : `; did you mean --${near}?`)
-  );
-}
-
-function usage(message: string): MemoryStreamerError {
-  return new MemoryStreamerError('MS_ERR_USAGE', `${message} (try --help)`);
-}
-
-function readRoot(
-  path: string,
-  readFile: (path: string) => Uint8Array,
-  faults: Faults,
-): JsonObject | undefined {
-  try {
-    const bytes = readFile(path);
-    if (bytes.length > FILE_BYTES_MAX) {
-      faults.add('--config', path, 'is too large', `at most ${FILE_BYTES_MAX} bytes`);
-      return undefined;
-    }
-    const root = readJson(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
-    if (isObject(root)) return root;
-    faults.add('--config', path, `holds ${shown(root)}`, 'a JSON object is expected');
-  } catch (error) {
-    if (error instanceof JsonFault) {
-      const where = `line ${error.line}, column ${error.column}`;
-      faults.add('--config', path, `${where}: ${error.message}`, 'valid JSON is expected');
-    } else {
-      const reason = error instanceof Error ? error.message : String(error);
-      faults.add(
-        '--config',
-        path,
-        `cannot be read: ${reason}`,
-        'a readable file in UTF-8 is expected',
-      );
-    }
-  }
-  return undefined;
-}
-
-function collect(
-  object: JsonObject,
-  prefix: string,
-  source: string,
-  layer: Map<KeyName, Given>,
-  faults: Faults,
-): void {
-  for (const [name, value] of Object.entries(object)) {
-    const key = prefix + name;
-    // A name with a dot is no path: {"listen.port": 1} would be a second way to say the same.
-    const row = name.includes('.') ? undefined : TABLE.find((candidate) => candidate.key === key);
-    const isGroup = !name.includes('.') && TABLE.some((other) => other.key.startsWith(`${key}.`));
-    if (row !== undefined) {
-      take(row, value, source, layer, faults);
-    } else if (!isGroup) {
-      faults.add(source, key, 'is not a known key', hint(key, name));
-    } else if (isObject(value)) {
-      collect(value, `${key}.`, source, layer, faults);
-    } else {
-      faults.add(
-        source,
-        key,
-        `${shown(value)} is not an object`,
+  #profile(name: string, node: ConfigNode): Layer {
+    const layer: Layer = new Map();
+    if (node.kind === 'group') this.#collect(node.entries, '', 'profile', layer);
+    else
+      this.#fault(
+        node.at,
+        `${PROFILES}.${name}`,
+        'is not an object',
         'an object with keys is expected',
       );
+    return layer;
+  }
+
+  /** Undefined where the file's version is not one that this broker knows. */
+  #migrated(): GroupNode | undefined {
+    const { root, path } = this.#document;
+    const { steps, warnings } = this.#reading;
+    const found = root.entries.get(VERSION)?.node;
+    const version = found === undefined ? FIRST_VERSION : plain(found);
+    const newest = newestVersion(steps);
+    if (!Number.isInteger(version) || Number(version) < FIRST_VERSION || Number(version) > newest) {
+      this.#fault(
+        found!.at,
+        VERSION,
+        `${shown(version)} is not a known version`,
+        `allowed: ${FIRST_VERSION} to ${newest}`,
+      );
+      return undefined;
     }
+    const migrated = migrate(root, Number(version), steps);
+    for (const { at, from, to, isClash } of migrated.renamings) {
+      if (isClash)
+        this.#fault(
+          at,
+          from,
+          `is called ${to} now, which stands here too`,
+          'leave one of them out',
+        );
+      else
+        warnings.push(
+          oneLine(`${path}:${this.#place(at)}: ${from}: is called ${to} since version ${newest}`),
+        );
+    }
+    return migrated.root;
+  }
+
+  #collect(
+    entries: ReadonlyMap<string, Entry>,
+    prefix: string,
+    from: 'file' | 'profile',
+    layer: Layer,
+  ): void {
+    const { table } = this.#reading;
+    for (const [name, { at, node }] of entries) {
+      const key = prefix + name;
+      // A name with a dot is no path: {"listen.port": 1} would be a second way to say the same.
+      const isPlain = !name.includes('.') && !PROTOTYPE_NAMES.includes(name);
+      const row = isPlain ? table.find((candidate) => candidate.key === key) : undefined;
+      const isGroup = isPlain && table.some((other) => other.key.startsWith(`${key}.`));
+      if (PROTOTYPE_NAMES.includes(name)) continue;
+      if (row !== undefined) this.#take(row, node, from, layer);
+      else if (!isGroup) this.#fault(at, key, 'is not a known key', hint(key, name, table));
+      else if (node.kind === 'group') this.#collect(node.entries, `${key}.`, from, layer);
+      else
+        this.#fault(
+          node.at,
+          key,
+          `${shown(plain(node))} is not an object`,
+          'an object with keys is expected',
+        );
+    }
+  }
+
+  #take(row: TableRow, node: ConfigNode, from: 'file' | 'profile', layer: Layer): void {
+    const whereIs = (path: readonly PropertyKey[]) =>
+      `${this.#document.path}:${this.#place(nodeAt(node, path).at)}`;
+    const folder = resolve(folderOf(this.#document.path));
+    const given = plain(node);
+    const result = row.type.safeParse(given);
+    if (result.success) {
+      layer.set(row.key, {
+        value: result.data,
+        origin: { from, where: whereIs([]) },
+        folder,
+        whereIs,
+      });
+      return;
+    }
+    for (const issue of result.error.issues) {
+      const { path, text } = wrongnessOf(row, issue, given);
+      const origin = { from, where: whereIs(issue.path) };
+      this.#reading.faults.add(placeOf(origin, row.key + path), text);
+    }
+  }
+
+  /** Names that reach prototypes, and control characters that an escape has hidden, at any depth. */
+  #refuseHostile(node: ConfigNode, prefix: string): void {
+    if (node.kind === 'list') {
+      node.items.forEach((item, index) => this.#refuseHostile(item, `${prefix}[${index}]`));
+    } else if (node.kind === 'group') {
+      for (const [name, entry] of node.entries) {
+        const key = prefix === '' ? name : `${prefix}.${name}`;
+        if (PROTOTYPE_NAMES.includes(name)) {
+          this.#fault(entry.at, key, 'is a name that no key may have', 'leave it out');
+        } else if (CONTROL.test(name)) {
+          this.#fault(entry.at, key, 'has a control character in its name', 'leave it out');
+        } else {
+          this.#refuseHostile(entry.node, key);
+        }
+      }
+    } else if (typeof node.value === 'string' && CONTROL.test(node.value)) {
+      this.#fault(node.at, prefix, 'has a control character in its value', 'leave it out');
+    }
+  }
+
+  #place(at: number): string {
+    return lineAndColumn(this.#document.text, at);
+  }
+
+  #fault(at: number, key: string, wrong: string, allowed: string): void {
+    this.#reading.faults.add(
+      `${this.#document.path}:${this.#place(at)}`,
+      key,
+      `${wrong}; ${allowed}`,
+    );
   }
 }
 
-function hint(key: string, name: string): string {
-  if (TABLE.some((row) => row.key === key) && name.includes('.')) {
+const CONTROL = /\p{Cc}/u;
+
+export function envLayer(env: NodeJS.ProcessEnv, { table, faults }: Reading): Layer {
+  const layer: Layer = new Map();
+  const names = table.map((row) => row.env);
+  for (const [name, text] of Object.entries(env)) {
+    if (!name.startsWith(ENV_PREFIX) || text === undefined || FOREIGN_ENV.includes(name)) continue;
+    const row = table.find((candidate) => candidate.env === name);
+    if (row === undefined) {
+      faults.add('environment', name, `is not a known name; ${suggestion(name, names)}`);
+    } else {
+      takeText(row, text, { from: 'environment', where: name }, layer, faults);
+    }
+  }
+  return layer;
+}
+
+export function flagLayer(flags: ReadonlyMap<string, string>, { table, faults }: Reading): Layer {
+  const layer: Layer = new Map();
+  for (const row of table) {
+    const text = flags.get(row.flag);
+    if (text === undefined) continue;
+    takeText(row, text, { from: 'flag', where: `--${row.flag}` }, layer, faults);
+  }
+  return layer;
+}
+
+function takeText(row: TableRow, text: string, origin: Origin, layer: Layer, faults: Faults): void {
+  if (CONTROL.test(text)) {
+    faults.add(origin.where, 'has a control character in its value; leave it out');
+    return;
+  }
+  const given = row.fromText(text);
+  const result = row.type.safeParse(given);
+  if (result.success) {
+    const whereIs = () => origin.where;
+    layer.set(row.key, { value: result.data, origin, folder: resolve('.'), whereIs });
+    return;
+  }
+  for (const issue of result.error.issues) {
+    const wrong = wrongnessOf(row, issue, given);
+    faults.add(
+      ...(wrong.path === '' ? [origin.where] : [origin.where, row.key + wrong.path]),
+      wrong.text,
+    );
+  }
+}
+
+function hint(key: string, name: string, table: readonly TableRow[]): string {
+  if (table.some((row) => row.key === key) && name.includes('.')) {
     return `write it nested, as ${nested(key)}`;
   }
-  return suggestion(
-    key,
-    TABLE.map((row) => row.key),
-  );
+  return suggestion(key, [...table.map((row) => row.key), ...META_NAMES]);
 }
 
 function nested(key: string): string {
@@ -182,35 +275,7 @@ function nested(key: string): string {
   return parts.map((part) => `{"${part}": `).join('') + '…' + '}'.repeat(parts.length);
 }
 
-function suggestion(wrong: string, names: readonly string[]): string {
+export function suggestion(wrong: string, names: readonly string[]): string {
   const near = nearest(wrong, names);
   return near === undefined ? `known are ${names.join(', ')}` : `did you mean ${near}?`;
-}
-
-function take(
-  row: TableRow,
-  given: unknown,
-  source: string,
-  layer: Map<KeyName, Given>,
-  faults: Faults,
-): void {
-  const result = row.type.safeParse(given);
-  if (result.success) {
-    layer.set(row.key, { value: result.data, source });
-    return;
-  }
-  const code = result.error.issues[0]?.code;
-  const wrong =
-    code === 'too_small' ? 'is too small' : code === 'too_big' ? 'is too large' : 'is not valid';
-  faults.add(source, row.key, `${shown(given)} ${wrong}`, `allowed: ${row.allowed}`);
-}
-
-/** A value in a message: as JSON, cut where it is long. */
-function shown(value: unknown): string {
-  const text = JSON.stringify(value);
-  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
-}
-
-function isObject(value: JsonValue): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

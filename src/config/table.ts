@@ -2,11 +2,28 @@
  * Every configuration key, once. Flags, names in the environment, convict's schema, the types, the help
  * text, docs/CONFIGURATION.md and the sample file all follow from this table.
  */
-import { address, duration, integer, integerOr, oneOf, size, truth, type Kind } from './kinds.js';
+import {
+  address,
+  duration,
+  field,
+  integer,
+  integerOr,
+  listOf,
+  oneOf,
+  optionalField,
+  size,
+  subjectPattern,
+  truth,
+  type Kind,
+} from './kinds.js';
 import { GIB, KIB, MIB } from './units.js';
+
+/** Whether a change of the key is taken by a broker that runs, or by the next one. */
+export type Apply = 'hot' | 'restart';
 
 interface Entry<Value> extends Kind<Value> {
   readonly standard: Value;
+  readonly apply: Apply;
   readonly doc: string;
   readonly shortFlag: string | undefined;
 }
@@ -14,10 +31,11 @@ interface Entry<Value> extends Kind<Value> {
 function entry<Value>(
   kind: Kind<Value>,
   standard: NoInfer<Value>,
+  apply: Apply,
   doc: string,
   shortFlag?: string,
 ): Entry<Value> {
-  return { ...kind, standard, doc, shortFlag };
+  return { ...kind, standard, apply, doc, shortFlag };
 }
 
 const SECOND_MS = 1_000;
@@ -29,27 +47,50 @@ const SHARDS_MAX = 63;
 /** WebAssembly's memory, and with it the arena, is addressed by 32 bits. */
 const ARENA_BYTES_MAX = 4 * GIB;
 
+const STREAM_OVERRIDES_MAX = 1_000;
+
+/** What some streams have in place of `streams.default`; what is not there is as in the default. */
+export interface StreamOverride {
+  readonly subject: string;
+  readonly retention?: { readonly bytes?: number };
+  readonly onFull?: 'block' | 'evict';
+}
+
+const retentionBytes = size(64 * KIB, ARENA_BYTES_MAX);
+const onFull = oneOf('block', 'evict');
+
 export const KEYS = {
   'listen.host': entry(
     address(),
     '127.0.0.1',
-    'Address to listen on. "0.0.0.0" or "::" accepts connections from other machines.',
+    'restart',
+    'Address to listen on. One that other machines reach, such as "0.0.0.0" or "::", needs ' +
+      'listen.insecure, because the broker asks nobody who they are.',
     'host',
   ),
   'listen.port': entry(
     integer(0, 65535),
     7878,
+    'restart',
     'TCP port to listen on. 0 takes a free one, which the ready line names.',
     'port',
+  ),
+  'listen.insecure': entry(
+    truth(),
+    false,
+    'restart',
+    'Listens also on an address that other machines reach, where anybody may publish and subscribe.',
   ),
   shards: entry(
     integerOr('auto', 1, SHARDS_MAX),
     'auto',
+    'restart',
     'Threads that serve connections. "auto" chooses by the CPUs that the process may use.',
   ),
   'memory.arena': entry(
     size(16 * MIB, ARENA_BYTES_MAX),
     GIB,
+    'restart',
     'Shared memory that holds all streams and connections; the machine gives it page by page, as it is ' +
       'used. Whole pages of 64KiB count. At most 60% of what the machine or its control group allows: ' +
       'the default is lowered to fit, a larger value is refused.',
@@ -57,57 +98,87 @@ export const KEYS = {
   'limits.connections': entry(
     integer(1, 1_000_000),
     10_000,
-    'Connections at once. Each needs a file descriptor (see "ulimit -n").',
+    'restart',
+    'Connections at once. Each needs a file descriptor (see "ulimit -n"): the default is lowered to what ' +
+      'the process may have, a larger value is refused.',
   ),
-  'limits.streams': entry(integer(1, 65535), 16_384, 'Streams at once.'),
-  'limits.subscriptions': entry(integer(1, 65535), 1_024, 'Subscriptions of one connection.'),
+  'limits.streams': entry(integer(1, 65535), 16_384, 'restart', 'Streams at once.'),
+  'limits.subscriptions': entry(
+    integer(1, 65535),
+    1_024,
+    'hot',
+    'Subscriptions of one connection.',
+  ),
   'limits.publications': entry(
     integer(1, 65535),
     4_096,
+    'hot',
     'Streams that one connection has open for publishing.',
   ),
   'streams.default.retention.bytes': entry(
-    size(64 * KIB, ARENA_BYTES_MAX),
+    retentionBytes,
     64 * MIB,
+    'hot',
     'What a stream keeps for replay; the oldest frames go first. At most half of memory.arena: the ' +
       'default is lowered to fit, a larger value is refused.',
   ),
   'streams.default.onFull': entry(
-    oneOf('block', 'evict'),
+    onFull,
     'block',
+    'hot',
     'What a full stream does while a subscriber is behind: "block" makes publishers wait, "evict" drops ' +
       'the oldest frames, which the subscriber is told as a gap.',
+  ),
+  'streams.overrides': entry(
+    listOf<StreamOverride>(
+      {
+        subject: field(subjectPattern(), 'The streams that are meant.'),
+        'retention.bytes': optionalField(retentionBytes, 'As streams.default.retention.bytes.'),
+        onFull: optionalField(onFull, 'As streams.default.onFull.'),
+      },
+      STREAM_OVERRIDES_MAX,
+    ),
+    [],
+    'hot',
+    'What streams of some subjects have in place of streams.default. The first item whose subject covers ' +
+      "the stream's counts, whole. It holds for streams that begin after it was set.",
   ),
   'slowConsumer.timeout': entry(
     duration(10, HOUR_MS),
     SECOND_MS,
+    'hot',
     'How long a subscriber that makes no progress may hold publishers under "block"; then it is moved on ' +
       'with a gap.',
   ),
   'heartbeat.interval': entry(
     duration(100, HOUR_MS),
     30 * SECOND_MS,
+    'hot',
     'How often a silent connection is asked whether it is still there.',
   ),
   'shutdown.grace': entry(
     duration(0, 10 * MINUTE_MS),
     5 * SECOND_MS,
+    'hot',
     'How long, on SIGTERM or SIGINT, what is under way may take to be delivered.',
   ),
   'idle.strategy': entry(
     oneOf('block', 'backoff', 'spin'),
     'block',
+    'hot',
     'What a shard with nothing to do does: "block" sleeps at once (least CPU), "backoff" looks a while ' +
       'longer first, "spin" never sleeps (least latency, one CPU per shard).',
   ),
   'log.level': entry(
     oneOf('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'),
     'info',
+    'hot',
     'The least severity that is logged.',
   ),
   'debug.faults': entry(
     truth(),
     false,
+    'hot',
     'For tests: SIGUSR2 crashes a shard, to show that the broker recovers.',
   ),
 } as const;
@@ -126,9 +197,11 @@ type Both<Union> = (Union extends unknown ? (part: Union) => void : never) exten
 ) => void
   ? All
   : never;
-type Plain<Type> = Type extends object
-  ? { readonly [Name in keyof Type]: Plain<Type[Name]> }
-  : Type;
+type Plain<Type> = Type extends readonly unknown[]
+  ? Type
+  : Type extends object
+    ? { readonly [Name in keyof Type]: Plain<Type[Name]> }
+    : Type;
 
 /** The configuration, as `config.listen.port`: deeply frozen; sizes in bytes, durations in milliseconds. */
 export type Config = Plain<Both<{ [Name in KeyName]: Nested<Name, KeyValue<Name>> }[KeyName]>>;
@@ -138,6 +211,7 @@ export interface TableRow extends Kind<unknown> {
   /** `listen.port`; in a file `{"listen": {"port": …}}`. */
   readonly key: KeyName;
   readonly standard: unknown;
+  readonly apply: Apply;
   readonly doc: string;
   /** `MEMORYSTREAMER_LISTEN_PORT` */
   readonly env: string;

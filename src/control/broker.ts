@@ -188,6 +188,7 @@ class RunningBroker implements Broker {
       streamsMax: streams,
       retentionBytes: defaults.retention.bytes,
       onFull: defaults.onFull,
+      overrides: this.#config.streams.overrides,
       epoch: () => ++epoch,
       send: (shard, message) => this.#send(shard, message),
     });

@@ -6,6 +6,7 @@
  * placed its cursors, so that a stream's first frame is missed by nobody.
  */
 import { Buffer } from 'node:buffer';
+import type { StreamOverride } from '../config/table.js';
 import { CODE_LIMIT_EXCEEDED } from '../frame/codes.js';
 import { hasWildcard, matches } from '../frame/subject.js';
 import type { RingKernel } from '../ring/kernel.js';
@@ -26,6 +27,8 @@ export interface RegistryOptions {
   readonly streamsMax: number;
   readonly retentionBytes: number;
   readonly onFull: 'block' | 'evict';
+  /** The first whose subject covers a new stream's has a say over the two above. */
+  readonly overrides: readonly StreamOverride[];
   /** A value that grows: the epoch of a stream born now. */
   readonly epoch: () => bigint;
   readonly send: (shard: number, message: ControlMessage) => void;
@@ -79,13 +82,14 @@ export class Registry {
 
   /** The new stream's id, or why there is none. */
   #create(subject: string): number | string {
-    const { streamsMax, memory, kernel, streamsAt, retentionBytes, onFull, epoch } = this.#options;
+    const { streamsMax, memory, kernel, streamsAt, epoch } = this.#options;
     const stream = this.#streams.size + 1;
     if (stream > streamsMax) return `this broker has its ${streamsMax} streams already`;
     const row = streamsAt + stream * STREAM_BYTES;
     const bytes = Buffer.from(subject);
     new Uint8Array(memory.buffer).set(bytes, row + STREAM_SUBJECT);
     new Uint32Array(memory.buffer)[(row + STREAM_SUBJECT_BYTES) >>> 2] = bytes.length;
+    const { retentionBytes, onFull } = this.#settingsOf(subject);
     const policy = onFull === 'evict' ? ON_FULL_EVICT : ON_FULL_BLOCK;
     const limitBytes = Math.min(retentionBytes, 0xffff_ffff);
     if (kernel.createStream(stream, limitBytes, policy, epoch()) === 0) {
@@ -93,6 +97,15 @@ export class Registry {
     }
     this.#streams.set(subject, stream);
     return stream;
+  }
+
+  #settingsOf(subject: string): Pick<RegistryOptions, 'retentionBytes' | 'onFull'> {
+    const { retentionBytes, onFull, overrides } = this.#options;
+    const override = overrides.find(({ subject: pattern }) => matches(pattern, subject));
+    return {
+      retentionBytes: override?.retention?.bytes ?? retentionBytes,
+      onFull: override?.onFull ?? onFull,
+    };
   }
 
   /** `shard` has placed its cursors on a new stream. */

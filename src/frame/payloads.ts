@@ -71,7 +71,7 @@ const place = z
     if (given === 1) {
       if (sequence !== undefined) return epoch === undefined ? { sequence } : { sequence, epoch };
       if (last !== undefined) return { last };
-      if (time !== undefined) return { time };
+      return { time: time! };
     }
     context.addIssue({ code: 'custom', message: 'exactly one of sequence, last and time' });
     return z.NEVER;

@@ -19,11 +19,11 @@ const STREAM_EVENTS = (EPOLLIN | EPOLLOUT | EPOLLRDHUP) + L.EPOLLET;
 /**
  * The system as the calling thread sees it. Each thread makes its own, over the same shared memory.
  * Throws `MemoryStreamerError`: `MS_ERR_NOT_LINUX` elsewhere than on Linux on x64 or arm64,
- * `MS_ERR_SYSTEM` when koffi or the C library cannot be loaded.
+ * `MS_ERR_SYSTEM` when koffi or the C library cannot be loaded. `load` is given by tests alone.
  */
-export function createLinuxSys(arena: WebAssembly.Memory): Sys {
+export function createLinuxSys(arena: WebAssembly.Memory, load = loadLibc): Sys {
   const target = linuxTarget(process.platform, process.arch);
-  return new LinuxSys(arena, loadLibc(target.libcNames), target.layout);
+  return new LinuxSys(arena, load(target.libcNames), target.layout);
 }
 
 class LinuxSys implements Sys {

@@ -7,6 +7,8 @@ test.each([
   ['serve', ['serve', '--help']],
   ['pub', ['pub', '--help']],
   ['sub', ['sub', '--help']],
+  ['ping', ['ping', '--help']],
+  ['config', ['config', '--help']],
 ])('the help of %s is what it was', async (name, argv) => {
   const { code, stdout, stderr } = runEntry(argv);
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });

@@ -1,13 +1,14 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { JSON_DEPTH_MAX, JsonFault, readJson } from '../../src/config/json.js';
+import { readJson } from '../../src/config/json.js';
+import { DEPTH_MAX, lineAndColumn, nodeAt, plain, SyntaxFault } from '../../src/config/node.js';
 
 function faultOf(text: string): string {
   try {
     readJson(text);
   } catch (error) {
-    if (!(error instanceof JsonFault)) throw error;
-    return `${error.line}:${error.column} ${error.message}`;
+    if (!(error instanceof SyntaxFault)) throw error;
+    return `${lineAndColumn(text, error.at)} ${error.message}`;
   }
   return 'none';
 }
@@ -17,7 +18,7 @@ test('reads whatever JSON.stringify writes', () => {
   fc.assert(
     fc.property(value, fc.constantFrom(0, 2), (original, indent) => {
       const text = JSON.stringify(original, null, indent);
-      expect(JSON.stringify(readJson(text))).toBe(JSON.stringify(JSON.parse(text)));
+      expect(JSON.stringify(plain(readJson(text)))).toBe(JSON.stringify(JSON.parse(text)));
     }),
   );
 });
@@ -65,7 +66,7 @@ test.each([
 });
 
 test('__proto__ is a name like any other, and changes no prototype', () => {
-  const value = readJson('{"__proto__": {"polluted": true}}') as object;
+  const value = plain(readJson('{"__proto__": {"polluted": true}}')) as object;
   expect(Object.keys(value)).toEqual(['__proto__']);
   expect(Object.getPrototypeOf(value)).toBeNull();
   expect('polluted' in {}).toBe(false);
@@ -73,12 +74,21 @@ test('__proto__ is a name like any other, and changes no prototype', () => {
 
 test('nesting is limited', () => {
   const nested = (depth: number) => '['.repeat(depth) + ']'.repeat(depth);
-  expect(faultOf(nested(JSON_DEPTH_MAX))).toBe('none');
-  expect(faultOf(nested(JSON_DEPTH_MAX + 2))).toContain('nested more than 32 deep');
+  expect(faultOf(nested(DEPTH_MAX))).toBe('none');
+  expect(faultOf(nested(DEPTH_MAX + 2))).toContain('nested more than 32 deep');
   expect(faultOf('['.repeat(100_000))).toContain('nested more than 32 deep');
 });
 
 test('a string of a megabyte is read', () => {
   const text = 'x'.repeat(1024 * 1024);
-  expect(readJson(JSON.stringify(text))).toBe(text);
+  expect(plain(readJson(JSON.stringify(text)))).toBe(text);
+});
+
+test('every value has its place', () => {
+  const text = '{\n  "a": [1, {"b": "x"}],\n  "c": {"d": null}\n}';
+  const root = readJson(text);
+  const places = [[], ['a'], ['a', 0], ['a', 1, 'b'], ['c', 'd'], ['c', 'none']].map((path) =>
+    lineAndColumn(text, nodeAt(root, path).at),
+  );
+  expect(places).toEqual(['1:1', '2:8', '2:9', '2:18', '3:14', '3:8']);
 });

@@ -15,7 +15,20 @@ test('without control groups the machine is the limit', () => {
     memoryBytes: 16 * GIB,
     openFilesMax: Infinity,
     cpus: 4,
+    availableBytes: Infinity,
+    nodes: 1,
   });
+});
+
+test('free memory and NUMA nodes are read', () => {
+  const machine = readMachine(
+    sources({
+      '/proc/meminfo': 'MemTotal:       16 kB\nMemAvailable:     3072 kB\n',
+      '/sys/devices/system/node/online': '0-1,4\n',
+    }),
+  );
+  expect(machine.availableBytes).toBe(3 * MIB);
+  expect(machine.nodes).toBe(3);
 });
 
 test('version 2: the tightest limit from the own group up to the root holds', () => {

@@ -12,6 +12,12 @@ test.each([
   expect(nearest(wrong, NAMES)).toBe(right);
 });
 
+test('a beginning stands for the whole, and the whole for a beginning', () => {
+  expect(nearest('prof', ['port', 'profile'])).toBe('profile');
+  expect(nearest('publish', ['serve', 'pub', 'sub'])).toBe('pub');
+  expect(nearest('zz', ['zzzzzzzz'])).toBeUndefined();
+});
+
 test('nothing is near what has half of its letters wrong', () => {
   expect(nearest('tls.certificate', NAMES)).toBeUndefined();
   expect(nearest('', NAMES)).toBeUndefined();

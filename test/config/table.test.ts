@@ -20,13 +20,14 @@ test('no key is also a group', () => {
 });
 
 test.each(TABLE)('$key: its default is allowed, and reads back from how it is shown', (row) => {
-  expect(row.type.parse(row.standard)).toBe(row.standard);
-  expect(row.type.parse(row.fromText(row.show(row.standard)))).toBe(row.standard);
+  expect(row.type.parse(row.standard)).toEqual(row.standard);
+  expect(row.type.parse(row.fromText(row.show(row.standard)))).toEqual(row.standard);
 });
 
 /** The values at the ends of each range, and those just beyond. */
 test.each([
   ['listen.port', [0, 65535], [-1, 65536]],
+  ['listen.insecure', [true, false], ['yes', 1]],
   ['shards', [1, 63], [0, 64]],
   ['memory.arena', ['16MiB', '4GiB'], [16 * 1024 ** 2 - 1, 4 * 1024 ** 3 + 1]],
   ['limits.connections', [1, 1_000_000], [0, 1_000_001]],
@@ -34,6 +35,15 @@ test.each([
   ['limits.subscriptions', [1, 65535], [0, 65536]],
   ['limits.publications', [1, 65535], [0, 65536]],
   ['streams.default.retention.bytes', ['64KiB', '4GiB'], [65535, 4 * 1024 ** 3 + 1]],
+  [
+    'streams.overrides',
+    [
+      [],
+      [{ subject: 'a.*.>' }],
+      [{ subject: 'a', retention: { bytes: '64KiB' }, onFull: 'evict' }],
+    ],
+    [{}, [{}], [{ subject: 'a', other: 1 }], [{ subject: 'a', retention: { bytes: 1 } }], ['a']],
+  ],
   ['slowConsumer.timeout', ['10ms', '1h'], [9, 3_600_001]],
   ['heartbeat.interval', [100, '1h'], [99, 3_600_001]],
   ['shutdown.grace', [0, '10m'], [-1, 600_001]],

@@ -32,6 +32,7 @@ function registry(options: Partial<RegistryOptions> = {}): {
     streamsMax: 8,
     retentionBytes: 1 << 20,
     onFull: 'block',
+    overrides: [],
     epoch: () => ++epoch,
     send: (shard, message) => messages.push(`${shard}: ${inWords(message)}`),
     ...options,

@@ -10,7 +10,7 @@ import {
   FROM_SEQUENCE,
   SEGMENT_BYTES_PER_RECORD,
 } from '../../src/ring/layout.js';
-import { Death, SMALL, World } from './support/world.js';
+import { ANY, Death, SMALL, World } from './support/world.js';
 
 /** Three frames of 1,040 bytes fill a small segment. */
 const PER_SEGMENT = 3;
@@ -251,6 +251,29 @@ describe('a thread that waits for the pool', () => {
     control.freeSegment(claimed[0]!);
     expect(scarce.takeNews(1)).toBe(true);
     expect(scarce.retry(1)).toBeGreaterThan(0);
+  });
+
+  it('gets a segment of another stream where a frame in the oldest one is not written yet', () => {
+    const world = new World({ threads: 4, streams: 3, limitBytes: 8 * SMALL, smallSegments: 6 });
+    const before = (point: number): number => {
+      world.reset();
+      let seen = 0;
+      let taken = 0;
+      world.hook = (at) => {
+        if (at !== 1 || seen++ !== point) return;
+        world.append(2, 1, PER_SEGMENT, 1000, 1n);
+        world.append(2, 2, 2 * PER_SEGMENT, 1000, 2n);
+        taken = world.append(2, 3, 3 * PER_SEGMENT, 1000, 3n);
+      };
+      world.append(1, 1, 1, 1000, 1n);
+      expect(taken).toBe(seen > point ? 3 * PER_SEGMENT : 0);
+      world.hook = null;
+      world.assertInvariants();
+      return seen;
+    };
+    const points = before(ANY);
+    expect(points).toBeGreaterThan(2);
+    for (let point = 0; point < points; point++) before(point);
   });
 });
 

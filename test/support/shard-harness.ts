@@ -144,6 +144,7 @@ export class Harness {
       streamsMax: streams,
       retentionBytes: options.retentionBytes ?? 4 * MIB,
       onFull: options.onFull ?? 'block',
+      overrides: [],
       epoch: () => ++epoch,
       send: (shard, message) => this.order(shard, message),
     });

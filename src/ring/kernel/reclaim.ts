@@ -122,31 +122,50 @@ export function reclaim(stream: u32, wantedBytes: u32, force: bool): u32 {
 /** At most so many segments are taken back by one look at all the streams. */
 const POOL_BATCH: u32 = 8;
 
+/** A stream whose oldest segment cannot be taken back at the moment is passed over, so many times at most. */
+const POOL_ATTEMPTS_MAX: u32 = 8;
+
+let oldest: u32 = 0;
+let oldestTime: u64 = 0;
+let secondTime: u64 = 0;
+
 /**
  * The pool is empty: takes back the oldest segment behind every live cursor, whichever stream it is of,
- * and on from there while that stream's are the oldest. Answers the segments freed.
+ * and on from there while that stream's are the oldest. Where that one is being written to or taken back by
+ * another thread, the next oldest is tried. Answers the segments freed.
  */
 export function reclaimPool(): u32 {
+  oldest = 0;
+  oldestTime = 0;
+  for (let attempt: u32 = 0; attempt < POOL_ATTEMPTS_MAX && findOldestBehind(oldestTime, oldest); attempt++) {
+    const freed = reclaimOldest(oldest, secondTime);
+    if (freed) return freed;
+  }
+  return 0;
+}
+
+/** The stream with the oldest segment that nobody pins, in the order of (time, stream), behind the given one. */
+function findOldestBehind(time: u64, stream: u32): bool {
   const count = atomic.load<u32>(STREAM_COUNT_BYTE_OFFSET);
-  let oldest: u32 = 0;
-  let oldestTime: u64 = u64.MAX_VALUE;
-  let secondTime: u64 = u64.MAX_VALUE;
-  for (let stream: u32 = 1; stream <= count; stream++) {
-    const row = streamRow(stream);
+  oldest = 0;
+  oldestTime = u64.MAX_VALUE;
+  secondTime = u64.MAX_VALUE;
+  for (let other: u32 = 1; other <= count; other++) {
+    const row = streamRow(other);
     const head = atomic.load<u32>(row, STREAM_HEAD);
     if (head == tailSegment(atomic.load<u64>(row, STREAM_TAIL))) continue;
     if (atomic.load<u64>(segmentRow(head), SEGMENT_PINS)) continue;
-    const time = load<u64>(segmentRow(head), SEGMENT_FIRST_TIMESTAMP);
-    if (time < oldestTime) {
+    const first = load<u64>(segmentRow(head), SEGMENT_FIRST_TIMESTAMP);
+    if (first < time || (first == time && other <= stream)) continue;
+    if (first < oldestTime) {
       secondTime = oldestTime;
-      oldestTime = time;
-      oldest = stream;
-    } else if (time < secondTime) {
-      secondTime = time;
+      oldestTime = first;
+      oldest = other;
+    } else if (first < secondTime) {
+      secondTime = first;
     }
   }
-  if (!oldest) return 0;
-  return reclaimOldest(oldest, secondTime);
+  return oldest != 0;
 }
 
 function reclaimOldest(stream: u32, until: u64): u32 {

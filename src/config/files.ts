@@ -1,0 +1,180 @@
+/** Configuration files: which there are, reading them within a limit, and their format by their name. */
+import { closeSync, fstatSync, openSync, readdirSync, readSync, realpathSync } from 'node:fs';
+import { basename, dirname, extname, join, sep } from 'node:path';
+import { Faults, oneLine } from './faults.js';
+import { readJson } from './json.js';
+import { lineAndColumn, SyntaxFault, type ConfigNode, type GroupNode } from './node.js';
+
+/** A file longer than this is refused. */
+export const FILE_BYTES_MAX = 256 * 1024;
+/** More files than this are refused. */
+export const FILES_MAX = 256;
+
+export interface FileContent {
+  readonly bytes: Uint8Array;
+  /** Type and permissions, as `stat` has them. */
+  readonly mode: number;
+  readonly uid: number;
+}
+
+/** The file system, as far as a configuration needs it; what fails throws. */
+export interface Files {
+  /** May stop one byte after `bytesMax`. */
+  read(path: string, bytesMax: number): FileContent;
+  list(folder: string): string[];
+  realPath(path: string): string;
+}
+
+export const realFiles: Files = {
+  read(path, bytesMax) {
+    const fd = openSync(path, 'r');
+    try {
+      const { mode, uid } = fstatSync(fd);
+      return { bytes: readUpTo(fd, bytesMax + 1), mode, uid };
+    } finally {
+      closeSync(fd);
+    }
+  },
+  list: (folder) => readdirSync(folder),
+  realPath: (path) => realpathSync(path),
+};
+
+function readUpTo(fd: number, bytesMax: number): Uint8Array {
+  const bytes = new Uint8Array(bytesMax);
+  let filled = 0;
+  while (filled < bytes.length) {
+    const count = readSync(fd, bytes, filled, bytes.length - filled, null);
+    if (count === 0) break;
+    filled += count;
+  }
+  return bytes.slice(0, filled);
+}
+
+/** A file that could be read. */
+export interface Document {
+  readonly path: string;
+  readonly text: string;
+  readonly root: GroupNode;
+}
+
+const READERS: ReadonlyMap<string, () => Promise<(text: string) => ConfigNode>> = new Map([
+  ['.json', () => Promise.resolve(readJson)],
+  ['.yaml', async () => (await import('./yaml.js')).readYaml],
+  ['.yml', async () => (await import('./yaml.js')).readYaml],
+  ['.toml', async () => (await import('./toml.js')).readToml],
+]);
+
+/** What `path` holds, by its name as JSON, YAML or TOML, and any other name as JSON; undefined after a fault. */
+export async function readDocument(
+  path: string,
+  files: Files,
+  faults: Faults,
+): Promise<Document | undefined> {
+  const text = textOf(path, files, faults);
+  if (text === undefined) return undefined;
+  const reader = await (READERS.get(extname(path).toLowerCase()) ?? READERS.get('.json')!)();
+  let root: ConfigNode;
+  try {
+    root = reader(text);
+  } catch (error) {
+    faults.add(`${path}:${faultPlace(text, error)}`, reason(error));
+    return undefined;
+  }
+  if (root.kind === 'group') return { path, text, root };
+  faults.add(`${path}:${lineAndColumn(text, root.at)}`, 'an object with keys is expected');
+  return undefined;
+}
+
+function faultPlace(text: string, error: unknown): string {
+  return lineAndColumn(text, error instanceof SyntaxFault ? error.at : 0);
+}
+
+function reason(error: unknown): string {
+  return error instanceof SyntaxFault ? error.message : 'values are nested too deep';
+}
+
+function textOf(path: string, files: Files, faults: Faults): string | undefined {
+  let text: string;
+  try {
+    const { bytes } = files.read(path, FILE_BYTES_MAX);
+    if (bytes.length > FILE_BYTES_MAX) {
+      faults.add(path, `is too large; allowed: at most ${FILE_BYTES_MAX} bytes`);
+      return undefined;
+    }
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch (error) {
+    const why = error instanceof TypeError ? 'it is not UTF-8' : causeOf(error);
+    faults.add(path, `cannot be read: ${why}; a readable file in UTF-8 is expected`);
+    return undefined;
+  }
+  // eslint-disable-next-line no-control-regex
+  const control = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]/.exec(text);
+  if (control === null) return text;
+  const code = control[0].charCodeAt(0).toString(16).padStart(4, '0').toUpperCase();
+  const place = lineAndColumn(text, control.index);
+  faults.add(`${path}:${place}`, `the control character U+${code} is refused`);
+  return undefined;
+}
+
+/** What a failed call of the file system says: its code, without the path that the caller names. */
+export function causeOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return 'code' in error && typeof error.code === 'string' ? error.code : oneLine(error.message);
+}
+
+/**
+ * The files of a `conf.d` folder by name: those with a known ending. Hidden ones are left out, as Kubernetes'
+ * `..data` and editors' own are. A link may not lead out of the folder.
+ */
+export function filesIn(
+  folder: string,
+  files: Files,
+  faults: Faults,
+  warnings: string[],
+): string[] {
+  let names: string[];
+  let home: string;
+  try {
+    names = files.list(folder).sort();
+    home = files.realPath(folder);
+  } catch (error) {
+    faults.add(folder, `cannot be read: ${causeOf(error)}; a readable folder is expected`);
+    return [];
+  }
+  const found: string[] = [];
+  for (const name of names) {
+    const path = join(folder, name);
+    if (name.startsWith('.') || name.endsWith('~')) continue;
+    if (!READERS.has(extname(name).toLowerCase())) {
+      warnings.push(oneLine(`${path}: is not read: its name ends in none of ${endings()}`));
+    } else if (isInside(home, path, files, faults)) {
+      found.push(path);
+    }
+  }
+  return found;
+}
+
+function endings(): string {
+  return [...READERS.keys()].join(', ');
+}
+
+function isInside(home: string, path: string, files: Files, faults: Faults): boolean {
+  try {
+    const real = files.realPath(path);
+    if (leadsOut(home, real)) faults.add(path, 'is a link that leads out of its folder');
+    else return true;
+  } catch (error) {
+    faults.add(path, `cannot be read: ${causeOf(error)}`);
+  }
+  return false;
+}
+
+/** Whether a real path lies outside of a real folder. */
+export function leadsOut(home: string, real: string): boolean {
+  return !real.startsWith(home.endsWith(sep) ? home : home + sep);
+}
+
+/** The folder that relative paths in a file begin at. */
+export function folderOf(path: string): string {
+  return basename(path) === path ? '.' : dirname(path);
+}

@@ -1,0 +1,191 @@
+/**
+ * Secrets stand in files of their own; a configuration names the file. Invariant: a secret's bytes are in its
+ * `Secret` alone, which shows them to `reveal()` and to nothing that prints, logs or copies.
+ */
+import { createHmac } from 'node:crypto';
+import { isAbsolute, join, resolve } from 'node:path';
+import { inspect } from 'node:util';
+import { placeOf, type Faults } from './faults.js';
+import { causeOf, leadsOut, type FileContent, type Files } from './files.js';
+import type { Given } from './sources.js';
+import type { TableRow } from './table.js';
+
+export const SECRET_BYTES_MAX = 4_096;
+const REDACTED = '[secret]';
+
+export class Secret {
+  readonly #bytes: Uint8Array;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+  }
+
+  /** A copy of the bytes. */
+  reveal(): Uint8Array {
+    return this.#bytes.slice();
+  }
+
+  /** Tells whether two are the same, and nothing else: 64 hexadecimal digits. */
+  fingerprint(): string {
+    return createHmac('sha256', 'memorystreamer secret').update(this.#bytes).digest('hex');
+  }
+
+  toString(): string {
+    return REDACTED;
+  }
+
+  toJSON(): string {
+    return REDACTED;
+  }
+
+  [inspect.custom](): string {
+    return REDACTED;
+  }
+}
+
+/** Who this process is, and where the system has put its credentials. */
+export interface Owner {
+  readonly uid: number;
+  /** `$CREDENTIALS_DIRECTORY` of systemd. */
+  readonly credentials: string | undefined;
+}
+
+export interface SecretReading {
+  readonly files: Files;
+  readonly owner: Owner;
+  readonly faults: Faults;
+  /** By the whole path of its file. */
+  readonly secrets: Map<string, Secret>;
+}
+
+/** The value with a whole path wherever it names a secret's file; those files are read. */
+export function withSecrets(row: TableRow, given: Given, reading: SecretReading): unknown {
+  const read = (text: string, path: readonly PropertyKey[]): string => {
+    const origin = { ...given.origin, where: given.whereIs(path) };
+    const steps = path.map((step) => (typeof step === 'number' ? `[${step}]` : `.${String(step)}`));
+    const place = placeOf(origin, `${row.key}${steps.join('')}`);
+    return readSecret(text, given.folder, place, reading);
+  };
+  if (row.isSecretFile === true) return read(given.value as string, []);
+  const paths = secretPaths(row);
+  if (paths.length === 0) return given.value;
+  return (given.value as readonly object[]).map((item, index) =>
+    paths.reduce<unknown>(
+      (made, path) => replaced(made, path, (text) => read(text, [index, ...path])),
+      item,
+    ),
+  );
+}
+
+/** Of a list's items: where they name files of secrets. */
+export function secretPaths(row: TableRow): string[][] {
+  return Object.entries(row.fields ?? {})
+    .filter(([, { kind }]) => kind.isSecretFile === true)
+    .map(([name]) => name.split('.'));
+}
+
+/** A copy of `item` with another text at `path`, where there is one. */
+export function replaced(
+  item: unknown,
+  [name = '', ...rest]: readonly string[],
+  replace: (text: string) => string,
+): unknown {
+  const inner = (item as Record<string, unknown>)[name];
+  if (inner === undefined) return item;
+  const made = rest.length === 0 ? replace(inner as string) : replaced(inner, rest, replace);
+  return { ...(item as object), [name]: made };
+}
+
+function readSecret(
+  text: string,
+  folder: string,
+  place: string,
+  { files, owner, faults, secrets }: SecretReading,
+): string {
+  const refuse = (why: string) => faults.add(place, why);
+  const path = wholePath(text, folder, owner, files, refuse);
+  if (path === undefined || secrets.has(path)) return path ?? text;
+  try {
+    const content = files.read(path, SECRET_BYTES_MAX);
+    const fault = faultOf(content, owner.uid);
+    if (fault === undefined) secrets.set(path, new Secret(withoutNewline(content.bytes)));
+    else refuse(fault);
+  } catch (error) {
+    // The path is not told: somebody may have written the secret in its place.
+    refuse(`the file of the secret cannot be read: ${causeOf(error)}`);
+  }
+  return path;
+}
+
+/**
+ * A plain name is looked for among the system's credentials first. Other relative paths begin at the folder
+ * of the file that names them, and may not lead out of it; whole paths may lead anywhere.
+ */
+function wholePath(
+  text: string,
+  folder: string,
+  { credentials }: Owner,
+  files: Files,
+  refuse: (why: string) => void,
+): string | undefined {
+  if (isAbsolute(text)) return text;
+  if (credentials !== undefined && !text.includes('/') && text !== '..') {
+    const path = resolve(credentials, text);
+    if (exists(path, files)) return path;
+  }
+  const path = join(folder, text);
+  if (text.split('/').includes('..')) {
+    refuse('".." is refused in the path of a secret; write the whole path');
+    return undefined;
+  }
+  try {
+    if (!leadsOut(files.realPath(folder), files.realPath(path))) return path;
+    refuse('the path of the secret leads out of its folder by a link; write the whole path');
+  } catch (error) {
+    refuse(`the file of the secret cannot be read: ${causeOf(error)}`);
+  }
+  return undefined;
+}
+
+function exists(path: string, files: Files): boolean {
+  try {
+    files.realPath(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const TYPE_BITS = 0o170000;
+const REGULAR = 0o100000;
+const OTHERS_WRITE = 0o022;
+const OTHERS_READ = 0o044;
+
+/**
+ * What speaks against the file. Root's may be read by others: so Kubernetes mounts secrets, and so an
+ * administrator shares one with a group; nobody but its owner may be able to write it.
+ */
+function faultOf({ bytes, mode, uid }: FileContent, ownUid: number): string | undefined {
+  const shownMode = (mode & 0o7777).toString(8).padStart(4, '0');
+  if ((mode & TYPE_BITS) !== REGULAR) return 'the file of the secret is no regular file';
+  if (uid !== ownUid && uid !== 0) {
+    return `the file of the secret belongs to user ${uid}; allowed: this user (${ownUid}) or root`;
+  }
+  if ((mode & OTHERS_WRITE) !== 0) {
+    return `others can write the file of the secret (mode ${shownMode}); allowed: chmod go-w`;
+  }
+  if ((mode & OTHERS_READ) !== 0 && uid !== 0) {
+    return `others can read the file of the secret (mode ${shownMode}); allowed: chmod go-rw`;
+  }
+  if (bytes.length > SECRET_BYTES_MAX) {
+    return `the secret is too long; allowed: at most ${SECRET_BYTES_MAX} bytes`;
+  }
+  return withoutNewline(bytes).length === 0 ? 'the file of the secret is empty' : undefined;
+}
+
+/** Editors and `echo` end a file with a newline that is no part of the secret. */
+function withoutNewline(bytes: Uint8Array): Uint8Array {
+  let end = bytes.length;
+  if (bytes[end - 1] === 0x0a) end -= bytes[end - 2] === 0x0d ? 2 : 1;
+  return bytes.slice(0, end);
+}

@@ -1,0 +1,125 @@
+/** TOML 1.0. Its dates are refused: no key takes one, and as text they would be something else. */
+import { parseTOML, ParseError, type AST } from 'toml-eslint-parser';
+import { DEPTH_MAX, SyntaxFault, type ConfigNode, type Entry, type Scalar } from './node.js';
+
+interface Group {
+  readonly kind: 'group';
+  readonly entries: Map<string, Entry>;
+  readonly at: number;
+}
+
+interface List {
+  readonly kind: 'list';
+  readonly items: ConfigNode[];
+  readonly at: number;
+}
+
+/** The value that `text` holds; throws a `SyntaxFault`. */
+export function readToml(text: string): ConfigNode {
+  const root = group(0);
+  for (const node of parsed(text).body[0].body) {
+    if (node.type === 'TOMLKeyValue') addPair(root, node, 0);
+    else addTable(root, node);
+  }
+  return root;
+}
+
+function parsed(text: string): AST.TOMLProgram {
+  try {
+    return parseTOML(text, { tomlVersion: '1.0' });
+  } catch (error) {
+    if (!(error instanceof ParseError)) throw error;
+    throw new SyntaxFault(error.index, error.message);
+  }
+}
+
+function group(at: number): Group {
+  return { kind: 'group', entries: new Map(), at };
+}
+
+function addTable(root: Group, table: AST.TOMLTable): void {
+  let target = root;
+  const { keys } = table.key;
+  limitDepth(keys.length, table.range[0]);
+  for (const [index, key] of keys.entries()) {
+    const isItem = table.kind === 'array' && index === keys.length - 1;
+    target = isItem ? addItem(target, key) : below(target, key);
+  }
+  for (const pair of table.body) addPair(target, pair, keys.length);
+}
+
+type Key = AST.TOMLBare | AST.TOMLQuoted;
+
+function nameOf(key: Key): string {
+  return key.type === 'TOMLBare' ? key.name : key.value;
+}
+
+/** The group of that name, made where there is none; of a list of tables, the last one. */
+function below(parent: Group, key: Key): Group {
+  const found = parent.entries.get(nameOf(key))?.node;
+  if (found === undefined) {
+    const made = group(key.range[0]);
+    parent.entries.set(nameOf(key), { at: key.range[0], node: made });
+    return made;
+  }
+  const last = found.kind === 'list' ? found.items.at(-1) : found;
+  if (last?.kind === 'group') return last as Group;
+  throw secondTime(key);
+}
+
+function addItem(parent: Group, key: Key): Group {
+  const at = key.range[0];
+  const found = parent.entries.get(nameOf(key))?.node;
+  const item = group(at);
+  if (found === undefined) {
+    const list: List = { kind: 'list', items: [item], at };
+    parent.entries.set(nameOf(key), { at, node: list });
+  } else if (found.kind === 'list') {
+    (found as List).items.push(item);
+  } else {
+    throw secondTime(key);
+  }
+  return item;
+}
+
+function addPair(parent: Group, pair: AST.TOMLKeyValue, depth: number): void {
+  const { keys } = pair.key;
+  limitDepth(depth + keys.length, pair.range[0]);
+  let target = parent;
+  for (const key of keys.slice(0, -1)) target = below(target, key);
+  const last = keys.at(-1)!;
+  if (target.entries.has(nameOf(last))) throw secondTime(last);
+  const node = nodeOf(pair.value, depth + keys.length);
+  target.entries.set(nameOf(last), { at: last.range[0], node });
+}
+
+function nodeOf(content: AST.TOMLContentNode, depth: number): ConfigNode {
+  const at = content.range[0];
+  limitDepth(depth, at);
+  if (content.type === 'TOMLArray') {
+    return { kind: 'list', items: content.elements.map((item) => nodeOf(item, depth + 1)), at };
+  }
+  if (content.type === 'TOMLInlineTable') {
+    const inline = group(at);
+    for (const pair of content.body) addPair(inline, pair, depth);
+    return inline;
+  }
+  return { kind: 'scalar', value: scalarOf(content), at };
+}
+
+function scalarOf({ value, range }: AST.TOMLValue): Scalar {
+  if (typeof value === 'object') {
+    throw new SyntaxFault(range[0], 'a text, a number, true or false is expected');
+  }
+  return value;
+}
+
+function limitDepth(depth: number, at: number): void {
+  if (depth > DEPTH_MAX) {
+    throw new SyntaxFault(at, `values are nested more than ${DEPTH_MAX} deep`);
+  }
+}
+
+function secondTime(key: Key): SyntaxFault {
+  return new SyntaxFault(key.range[0], `${JSON.stringify(nameOf(key))} stands here a second time`);
+}

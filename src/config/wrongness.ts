@@ -1,0 +1,80 @@
+/** What zod found, in words: where in the value, what is wrong, and what is allowed there. */
+import type { z } from 'zod';
+import { shown } from './faults.js';
+import type { Kind } from './kinds.js';
+import { nearest } from './nearest.js';
+
+export interface Wrongness {
+  /** Behind the key: `[2].secretFile`, or nothing. */
+  readonly path: string;
+  readonly text: string;
+}
+
+export function wrongnessOf(
+  kind: Kind<unknown>,
+  issue: z.core.$ZodIssue,
+  given: unknown,
+): Wrongness {
+  const path = pathText(issue.path);
+  const inner = kindAt(kind, issue.path);
+  const value = issue.path.reduce<unknown>(valueBelow, given);
+  if (issue.code === 'unrecognized_keys') {
+    const names = fieldNames(kind, issue.path);
+    const wrong = issue.keys.map(
+      (name) => `${JSON.stringify(name)} is not a known field${near(name, names)}`,
+    );
+    return { path, text: `${wrong.join(', ')}; allowed: ${names.join(', ')}` };
+  }
+  const allowed = inner?.allowed ?? `an object with ${fieldNames(kind, issue.path).join(', ')}`;
+  return { path, text: `${problem(issue, inner, value)}; allowed: ${allowed}` };
+}
+
+function problem(issue: z.core.$ZodIssue, kind: Kind<unknown> | undefined, value: unknown): string {
+  if (value === undefined) return 'is missing';
+  // What stands where a file's path should stand may be the secret itself.
+  const text = isSecret(kind) ? 'what is given' : shown(value);
+  if (issue.code === 'too_small') return `${text} is too small`;
+  if (issue.code === 'too_big') return `${text} is too large`;
+  return `${text} is not valid`;
+}
+
+function isSecret(kind: Kind<unknown> | undefined): boolean {
+  if (kind === undefined) return false;
+  return (
+    kind.isSecretFile === true ||
+    Object.values(kind.fields ?? {}).some((field) => field.kind.isSecretFile)
+  );
+}
+
+function near(name: string, names: readonly string[]): string {
+  const found = nearest(name, names);
+  return found === undefined ? '' : `, did you mean ${found}?`;
+}
+
+function pathText(path: readonly PropertyKey[]): string {
+  return path.map((step) => (typeof step === 'number' ? `[${step}]` : `.${String(step)}`)).join('');
+}
+
+/** `[2, 'retention', 'bytes']` → the field `retention.bytes` of the list's items. */
+function kindAt(kind: Kind<unknown>, path: readonly PropertyKey[]): Kind<unknown> | undefined {
+  if (path.length === 0) return kind;
+  return kind.fields?.[path.slice(1).join('.')]?.kind;
+}
+
+/** Names that may stand at that place of an item. */
+function fieldNames(kind: Kind<unknown>, path: readonly PropertyKey[]): string[] {
+  const prefix = path
+    .slice(1)
+    .map((step) => `${String(step)}.`)
+    .join('');
+  const names = Object.keys(kind.fields ?? {})
+    .filter((name) => name.startsWith(prefix))
+    .map((name) => name.slice(prefix.length).split('.')[0]!);
+  return [...new Set(names)];
+}
+
+function valueBelow(value: unknown, step: PropertyKey): unknown {
+  return typeof value === 'object' && value !== null
+    ? (value as Record<PropertyKey, unknown>)[step]
+    : undefined;
+}
