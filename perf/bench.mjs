@@ -74,7 +74,13 @@ async function runAll({ chosen, options }) {
   const results = {};
   for (const [position, name] of chosen.entries()) {
     enterScenario(name, position + 1, chosen.length);
-    results[name] = await scenarios[name](options);
+    try {
+      results[name] = await scenarios[name](options);
+    } catch (error) {
+      // What the others measured is not thrown away for it; the exit status tells.
+      console.error(`\n${name} FAILED: ${error.message}`);
+      results[name] = { failed: error.message };
+    }
     clearProgress();
   }
   return results;
@@ -86,6 +92,15 @@ function write(path, whole) {
   const page = path.replace(/(\.json)?$/, '.html');
   writeFileSync(page, pageOf(whole, storedResults(resultsDirectory)));
   console.log(`\nwritten: ${path}\n         ${page}`);
+}
+
+/** What of this project's own did not work, as against figures that are merely void. */
+function failuresIn(results) {
+  return Object.entries(results).flatMap(([scenario, { failed, figures = [] }]) =>
+    failed
+      ? [scenario]
+      : figures.filter((figure) => figure.ownFailure).map(({ peer }) => `${scenario}/${peer}`),
+  );
 }
 
 async function main() {
@@ -109,9 +124,7 @@ async function main() {
     options,
     results,
   });
-  const failures = Object.entries(results).flatMap(([scenario, { figures = [] }]) =>
-    figures.filter((figure) => figure.ownFailure).map((figure) => `${scenario}/${figure.peer}`),
-  );
+  const failures = failuresIn(results);
   if (failures.length) console.error(`not in order: ${[...new Set(failures)].join(', ')}`);
   return failures.length ? 1 : 0;
 }

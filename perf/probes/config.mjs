@@ -5,12 +5,13 @@ import { performance } from 'node:perf_hooks';
 
 const [file, times] = process.argv.slice(2);
 const start = performance.now();
-const { loadConfig } = await import('../../dist/config/load.js');
+const { loadConfiguration } = await import('../../dist/config/load.js');
 const imported = performance.now();
-const load = () => loadConfig({ argv: ['--config', file, '--port', '0'], env: { HOME: '/' } });
-if (load().listen.port !== 0) throw new Error('the configuration was not loaded');
+const sources = { argv: ['--config', file, '--port', '0'], env: { HOME: '/' } };
+const { values } = await loadConfiguration(sources);
+if (values.listen.port !== 0) throw new Error('the configuration was not loaded');
 const first = performance.now();
-for (let i = 0; i < Number(times); i++) load();
+for (let i = 0; i < Number(times); i++) await loadConfiguration(sources);
 const end = performance.now();
 const result = {
   importMs: imported - start,

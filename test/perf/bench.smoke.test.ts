@@ -216,6 +216,21 @@ describe('the benchmark script', () => {
     expect(readFileSync(join(scratch, 'smoke.html'), 'utf8')).toContain('A smoke run');
   }, 120_000);
 
+  it('goes on after a scenario that failed, and ends with status 1', async () => {
+    const out = join(scratch, 'failed.json');
+    // More connections than there may be files.
+    const args = ['idle', 'rtt', '--smoke', '--peers', 'relay', '--connections', '4000000000'];
+    await expect(perf([...args, '--out', out])).rejects.toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/idle FAILED: .*ulimit[^]*not in order: idle/) as string,
+    });
+    const { results } = JSON.parse(readFileSync(out, 'utf8')) as {
+      results: { idle: object; rtt: { figures: Figure[] } };
+    };
+    expect(results.idle).toHaveProperty('failed');
+    expect(results.rtt.figures[0]!.runs).toHaveLength(1);
+  }, 30_000);
+
   it('reports a peer that is not installed as missing, in the table and in the result', async () => {
     // Nothing but what the runner itself calls, so that no server is on the path.
     const bin = mkdtempSync(join(scratch, 'bin-'));
