@@ -9,13 +9,16 @@ export const OTHERS_PART_MAX = 0.1;
 /** Rounds that differ by more, least to greatest over the median, say that something changed between them. */
 const SPREAD_MAX = 0.5;
 
-/** User and system time of all processes on the allowed CPUs, and what a hypervisor took, in seconds. */
+/**
+ * What the allowed CPUs did, and what a hypervisor took of them, in seconds. Interrupts are in it because a process that
+ * sends over loopback does the receiving side's work in one, and has it on its own account.
+ */
 function machineSeconds() {
   const text = readFileSync('/proc/stat', 'utf8');
   return allowedCpus().reduce((sum, cpu) => {
     const fields = new RegExp(`^cpu${cpu} (.*)$`, 'm').exec(text)?.[1].split(' ').map(Number) ?? [];
-    const [user = 0, nice = 0, system = 0, , , , , steal = 0] = fields;
-    return sum + (user + nice + system + steal) / TICKS_PER_SECOND;
+    const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = fields;
+    return sum + (user + nice + system + irq + softirq + steal) / TICKS_PER_SECOND;
   }, 0);
 }
 

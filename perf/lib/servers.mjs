@@ -59,6 +59,7 @@ async function startRedis({ cpus }) {
     appendonly: 'no',
     'client-output-buffer-limit': 'pubsub 0 0 0',
     maxclients: 60_000,
+    'tcp-backlog': 4096,
     'protected-mode': 'no',
   };
   const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
@@ -67,7 +68,10 @@ async function startRedis({ cpus }) {
   return asPeer(handle, port);
 }
 
-/** Without a limit on a subscriber's queue: the default drops what stands behind the thousandth message. */
+/**
+ * Without a limit on a subscriber's queue: the default drops what stands behind the thousandth message. Its queue of new
+ * connections holds 100 and cannot be changed: who comes while it is full tries again after a second.
+ */
 function mosquittoConfiguration(port) {
   return `listener ${port} 127.0.0.1
 allow_anonymous true

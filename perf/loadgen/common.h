@@ -63,6 +63,11 @@ void limit_send_buffer(int fd, size_t bytes);
 int connect_begin(int port, long ordinal);
 /** Listens on 127.0.0.1, prints `{"ready":true,"port":P,"pid":N}` on stdout, answers the socket. */
 int listen_ready(int port);
+/**
+ * Sends the first bytes on a connection that was begun. False when it is not there yet, as where the peer's queue of
+ * new connections is full: wait until it can be written to. Ends the process when it failed.
+ */
+bool send_first(int fd, const void *bytes, size_t count);
 void set_nonblocking(int fd);
 void set_blocking(int fd);
 void send_all(int fd, const void *bytes, size_t count);

@@ -25,6 +25,7 @@
 struct client {
   int fd;
   uint64_t begun_ns;
+  bool asked; /* the subscription was sent */
   bool joined;
 };
 
@@ -45,11 +46,18 @@ static void begin_one(struct storm *storm, long begun_before) {
   client->begun_ns = now_ns();
   client->joined = false;
   client->fd = connect_begin(storm->options->port, begun_before + storm->begun);
-  struct epoll_event event = {.events = EPOLLIN, .data.u32 = (uint32_t)storm->begun++};
+  client->asked = send_first(client->fd, storm->join, storm->join_bytes);
+  struct epoll_event event = {.events = EPOLLIN | (client->asked ? 0u : EPOLLOUT),
+                              .data.u32 = (uint32_t)storm->begun++};
   epoll_ctl(storm->epoll_fd, EPOLL_CTL_ADD, client->fd, &event);
-  if (send(client->fd, storm->join, storm->join_bytes, MSG_NOSIGNAL) != (ssize_t)storm->join_bytes) {
-    die("connection %ld could not send its subscription: %s", storm->begun, strerror(errno));
-  }
+}
+
+/** The connection is there only now: as with a peer whose queue of new connections is short. */
+static void ask_late(struct storm *storm, uint32_t ordinal) {
+  struct client *client = &storm->clients[ordinal];
+  client->asked = send_first(client->fd, storm->join, storm->join_bytes);
+  struct epoll_event event = {.events = EPOLLIN | (client->asked ? 0u : EPOLLOUT), .data.u32 = ordinal};
+  epoll_ctl(storm->epoll_fd, EPOLL_CTL_MOD, client->fd, &event);
 }
 
 static void look_at(struct storm *storm, struct client *client) {
@@ -77,7 +85,14 @@ static uint64_t bring_up(struct storm *storm, long begun_before) {
     }
     int ready = epoll_wait(storm->epoll_fd, events, EVENTS_MAX, SILENCE_MS);
     if (ready == 0) die("%ld of %ld are back, then silence", storm->joined, total);
-    for (int i = 0; i < ready; i++) look_at(storm, &storm->clients[events[i].data.u32]);
+    for (int i = 0; i < ready; i++) {
+      struct client *client = &storm->clients[events[i].data.u32];
+      if (!client->asked) {
+        ask_late(storm, events[i].data.u32);
+      } else {
+        look_at(storm, client);
+      }
+    }
   }
   return now_ns() - start_ns;
 }

@@ -7,7 +7,16 @@ const classOf = (peer) => `s-${peer in series ? peer : 'relay'}`;
 const ownClass = (peer) => (peer === 'memorystreamer' ? 'own' : null);
 const tip = (content) => el('title', {}, content.replace(/[&<>]/g, ''));
 
-const BARS = { width: 380, row: 24, bar: 14, left: 116, right: 112 };
+const BARS = { width: 390, row: 24, bar: 14, left: 126, right: 112 };
+
+const ABSENT_CHARACTERS_MAX = 38;
+
+/** What does not fit stands in the table. */
+function clipped(said) {
+  return said.length > ABSENT_CHARACTERS_MAX
+    ? `${said.slice(0, ABSENT_CHARACTERS_MAX - 1)}…`
+    : said;
+}
 
 /** `rows`: { peer, value, label, ratio, isVoid, absent }; bars begin at 0, so that their lengths can be compared. */
 export function bars(rows, name) {
@@ -21,7 +30,12 @@ export function bars(rows, name) {
       titleOf(one.peer),
     );
     if (!Number.isFinite(one.value)) {
-      return el('g', {}, head, text({ x: left, y: middle + 4, class: 'soft' }, one.absent));
+      return el(
+        'g',
+        {},
+        head,
+        text({ x: left, y: middle + 4, class: 'soft' }, clipped(one.absent)),
+      );
     }
     const length = Math.max(0, scale(one.value));
     const said = `${titleOf(one.peer)}: ${one.label}${one.isVoid ? `, void: ${one.isVoid}` : ''}`;
@@ -58,7 +72,7 @@ export function bars(rows, name) {
   );
 }
 
-const PLOT = { width: 520, height: 300, left: 52, right: 132, top: 8, bottom: 34 };
+const PLOT = { width: 520, height: 300, left: 52, right: 140, top: 8, bottom: 34 };
 
 function frame(marks, xTicks, yTicks, xTitle, name) {
   const { width, height, left, right, bottom } = PLOT;
@@ -152,7 +166,7 @@ export function curves(lines, name) {
   );
 }
 
-const RIDGE = { width: 520, row: 42, left: 118, right: 12, bottom: 34 };
+const RIDGE = { width: 520, row: 42, left: 130, right: 12, bottom: 34 };
 
 /** A histogram for each peer, one below the other on one logarithmic axis; heights are shares of that peer's messages. */
 export function histograms(rows, name) {

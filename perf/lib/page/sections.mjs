@@ -8,7 +8,7 @@ const BARE_TWIN = /^relay-/;
 
 function absent({ missing, failed }) {
   if (missing) return 'MISSING: not installed';
-  return failed ? `FAILED: ${failed.split('\n')[0].slice(0, 60)}` : 'no figure';
+  return failed ? `FAILED: ${failed.split('\n')[0]}` : 'no figure';
 }
 
 function figureBox(title, chart, caption) {
@@ -209,12 +209,14 @@ function connect({ figures }) {
   );
 }
 
+const bytes = (value) => `${short(value)}${value >= 1000 ? '' : ' '}B`;
+
 function idle({ figures }) {
   return section(
     'idle',
     'Memory of an idle connection',
     `What the process grew by, for each connection held; the kernel’s own buffers are not in it. Shorter is better. ${barsSaid}`,
-    barPanels(figures, metricOf('idle'), (value) => `${short(value)}B`),
+    barPanels(figures, metricOf('idle'), bytes),
     figuresTable(figures, {
       connections: (f) => f.connections,
       'bytes each': (f) => f.bytesPerConnection,

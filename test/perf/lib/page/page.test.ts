@@ -162,6 +162,13 @@ describe.skipIf(executablePath === undefined)('the page', () => {
     ]);
   });
 
+  it('says what failed: in short beside the bars, and whole in the table', async () => {
+    await expect(page.locator('#idle svg').textContent()).resolves.toMatch(
+      /FAILED: loadgen idle.*…/,
+    );
+    await expect(page.locator('#idle table').textContent()).resolves.toContain('for a long reason');
+  });
+
   it('says where another broker is ahead, and where not', async () => {
     const ahead = page.locator('main > .scroll tr');
     await expect(ahead.allInnerTexts()).resolves.toEqual([

@@ -93,6 +93,13 @@ export const result = {
       figures: [
         { peer: 'memorystreamer', connections: 10, bytesPerConnection: 128, ...common },
         { peer: 'nats', connections: 10, bytesPerConnection: 12_800, ...common },
+        {
+          peer: 'redis',
+          connections: 10,
+          ...common,
+          failed: 'loadgen idle ended with 1: a connection could not be made, for a long reason',
+          runs: [],
+        },
       ],
     },
     codec: {
