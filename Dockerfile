@@ -32,7 +32,8 @@ COPY --from=dependencies /build/node_modules ./node_modules
 COPY --from=build /build/dist ./dist
 # Of the image's own user nonroot, by number: Kubernetes cannot tell from a name that it is not root.
 USER 65532:65532
-# Loopback would be the container's own. Who may reach the port is decided where it is published.
+# Loopback would be the container's own. Who may reach the port is decided where it is published, and whoever
+# starts it says by MEMORYSTREAMER_LISTEN_INSECURE=true that this was thought of.
 ENV NODE_ENV=production \
     MEMORYSTREAMER_LISTEN_HOST=0.0.0.0
 EXPOSE 7878/tcp

@@ -73,7 +73,7 @@ would have replaced the value:
 
 - a key or field that is unknown, a value out of its range, a name in the environment that begins with
   \`MEMORYSTREAMER_\` and is none of those below (other than \`MEMORYSTREAMER_URL\`, which is the client's);
-- files of more than 256 KiB, nested more than 32 deep, not in UTF-8, with control characters, with a name that stands
+- files of more than 128 KiB, nested more than 32 deep, not in UTF-8, with control characters, with a name that stands
   twice; more than 256 files; in YAML anchors, aliases, tags and second documents; in TOML dates;
 - the names \`__proto__\`, \`constructor\` and \`prototype\` at any depth.
 

@@ -2,6 +2,7 @@
 export const ERROR_CODES = {
   MS_ERR_USAGE: 'the command line is wrong',
   MS_ERR_CONFIG: 'the configuration is refused',
+  MS_ERR_RELOAD: 'the new configuration cannot be taken over',
   MS_ERR_NOT_LINUX: 'the broker needs Linux on x64 or arm64',
   MS_ERR_NODE_VERSION: 'this Node.js is too old',
   MS_ERR_MEMORY: 'the arena cannot be had',

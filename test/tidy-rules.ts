@@ -232,3 +232,44 @@ function isSource(path: string): boolean {
 function partOf(path: string): string {
   return /^src\/([^/]+)\//.exec(path)?.[1] ?? '';
 }
+
+/** Only what runs reads a key: what prints and checks all of them alike is no reader of any. */
+function isReader(path: string): boolean {
+  return isSource(path) && (path === 'src/config/rules.ts' || partOf(path) !== 'config');
+}
+
+const CONFIG_ROOT = /(?:\bconfig|#config)\b/;
+
+/**
+ * Keys of the configuration that nothing reads. A reader says `config.limits.streams`, or takes a part of it by
+ * a name (`const defaults = this.#config.streams.default`, `const { host } = config.listen`), or is a rule
+ * (`values['listen.insecure']`).
+ */
+export function keysWithoutReader(tree: Tree, keys: readonly string[]): string[] {
+  const read = new Set<string>();
+  for (const [path, text] of tree) {
+    if (!isReader(path)) continue;
+    for (const key of readIn(withoutComments(text))) read.add(key);
+  }
+  return keys.filter((key) => !read.has(key)).map((key) => `${key} is read by nothing`);
+}
+
+function readIn(text: string): string[] {
+  const chain = `${CONFIG_ROOT.source}((?:\\.\\w+)+)`;
+  const direct = [...text.matchAll(new RegExp(chain, 'g'))].map((found) => found[1]!.slice(1));
+  const ruled = [...text.matchAll(/\bvalues(?:\.(\w+)|\['([\w.]+)'\])/g)].map(
+    (found) => (found[1] ?? found[2])!,
+  );
+  const taken = [
+    ...text.matchAll(new RegExp(`const \\{([^}]*)\\} = [\\w.#]*?${chain}`, 'g')),
+  ].flatMap(([, names, path]) =>
+    names!.split(',').map((name) => `${path!.slice(1)}.${name.split(':')[0]!.trim()}`),
+  );
+  const named = [...text.matchAll(new RegExp(`const (\\w+) = [\\w.#]*?${chain}`, 'g'))].flatMap(
+    ([, name, path]) =>
+      [...text.matchAll(new RegExp(`\\b${name!}((?:\\.\\w+)+)`, 'g'))].map(
+        ([, rest]) => path!.slice(1) + rest!,
+      ),
+  );
+  return [...direct, ...ruled, ...taken, ...named];
+}

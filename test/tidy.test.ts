@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
+import { TABLE } from '../src/config/table.js';
 import * as rules from './tidy-rules.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -128,6 +129,35 @@ describe('every source is used', () => {
       'src/sys/fake-unused.ts',
       'src/x.ts',
       'src/y.ts',
+    ]);
+  });
+});
+
+describe('every key of the configuration is read', () => {
+  const keys = ['a.b.c', 'a.d', 'e'];
+
+  test('here', () => {
+    const all = TABLE.map((row) => row.key);
+    expect(rules.keysWithoutReader(tree, all)).toEqual([]);
+  });
+
+  test.each([
+    'x(config.a.b.c, config.a.d, config.e);',
+    'const part = this.#config.a.b; x(part.c); const { d } = options.config.a; x(config.e)',
+    'const { d: other, z } = config.a; x(config.a.b.c, config.e)',
+  ])('a reader is seen: %s', (text) => {
+    expect(rules.keysWithoutReader(broken(['src/control/a.ts', text]), keys)).toEqual([]);
+  });
+
+  test('a key that nothing reads is found, also where it is only printed, checked or spoken of', () => {
+    const files = broken(
+      ['src/control/a.ts', 'x(config.a); // config.a.b.c\nx(config.a.bd)'],
+      ['src/config/print.ts', 'x(config.a.d)'],
+      ['src/config/rules.ts', "x(values['e'])"],
+    );
+    expect(rules.keysWithoutReader(files, keys)).toEqual([
+      'a.b.c is read by nothing',
+      'a.d is read by nothing',
     ]);
   });
 });

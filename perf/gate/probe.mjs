@@ -26,8 +26,12 @@ function threadNs() {
 }
 
 const before = threadNs();
-const { loadConfig } = await import(pathToFileURL(join(build, 'dist/config/load.js')).href);
-const config = loadConfig({ argv: ['--port', '0', '--shards', '1'], env: { HOME: '/' } });
+const loader = await import(pathToFileURL(join(build, 'dist/config/load.js')).href);
+const sources = { argv: ['--port', '0', '--shards', '1'], env: { HOME: '/' } };
+// Builds up to 0.1.0's beginnings load without files of other formats, at once.
+const config = loader.loadConfiguration
+  ? (await loader.loadConfiguration(sources)).values
+  : loader.loadConfig(sources);
 const configMs = (threadNs() - before) / 1e6;
 if (config.listen.port !== 0) throw new Error('the configuration was not loaded');
 

@@ -12,7 +12,7 @@ import { findOnPath, matched, start, stop } from './processes.mjs';
 export class PeerMissing extends Error {}
 
 export function asPeer(handle, port) {
-  return { pid: handle.pid, port, stop: () => stop(handle) };
+  return { pid: handle.pid, port, handle, stop: () => stop(handle) };
 }
 
 async function freePort() {

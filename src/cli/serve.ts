@@ -7,8 +7,10 @@
  *    error              exit 1            kill, exit 1
  */
 import { systemClock } from '../clock.js';
-import { loadConfiguration } from '../config/load.js';
+import { loadConfiguration, type Configuration } from '../config/load.js';
+import { Reloader } from '../config/reload.js';
 import type { Config } from '../config/table.js';
+import { Watcher } from '../config/watch.js';
 import type { Broker, StartBroker } from '../control/types.js';
 import { MemoryStreamerError } from '../errors.js';
 import { createLogger, type Logger } from '../log.js';
@@ -24,15 +26,31 @@ export async function runServe(argv: readonly string[], start?: StartBroker): Pr
     process.stdout.write(serveHelp());
     return EXIT_DONE;
   }
-  const { values: config, warnings } = await loadConfiguration({ argv, env: process.env });
+  const load = (): Promise<Configuration> => loadConfiguration({ argv, env: process.env });
+  const first = await load();
   requireLinux();
+  const { values: config } = first;
   const log = createLogger(config.log.level);
-  for (const warning of warnings) log.warn(warning);
+  for (const warning of first.warnings) log.warn(warning);
 
-  const signals = new Signals(config, log);
+  const signals = new Signals(first, log);
+  const watcher = watchFiles(first, signals, log);
   const startBroker = start ?? (await loadStartBroker());
   const broker = await startBroker({ config, log });
   signals.broker = broker;
+  signals.reloadBy(
+    new Reloader({
+      current: first,
+      load,
+      apply: async ({ values: config, warnings }) => {
+        await broker.apply(config);
+        log.level = config.log.level;
+        for (const warning of warnings) log.warn(warning);
+      },
+      log,
+      clock: systemClock,
+    }),
+  );
   // Whoever started the broker may not read any further: that is no reason to end.
   process.stdout.on('error', () => undefined);
   process.stdout.write(
@@ -40,8 +58,28 @@ export async function runServe(argv: readonly string[], start?: StartBroker): Pr
   );
 
   const failure = await Promise.race([signals.stopAsked, broker.failed]);
+  watcher?.close();
   if (failure !== undefined) return fail(broker, failure, log);
-  return stop(broker, config, log);
+  return stop(broker, signals.config.shutdown.grace, log);
+}
+
+/** Undefined where nothing is to be watched. */
+function watchFiles(
+  { values: config, paths }: Configuration,
+  signals: Signals,
+  log: Logger,
+): Watcher | undefined {
+  if (config.reload.on === 'signal' || paths.length === 0) return undefined;
+  return new Watcher({
+    paths: () => signals.current.paths,
+    changed: () => signals.reload('watch'),
+    deaf: (reason) => {
+      log.warn(
+        { reason },
+        'changes of the configuration are noticed within two seconds, not at once',
+      );
+    },
+  });
 }
 
 function requireLinux(): void {
@@ -61,11 +99,16 @@ async function loadStartBroker(): Promise<StartBroker> {
 
 /** Listens to the process' signals from before the broker starts, so that none is lost. */
 class Signals {
+  readonly #first: Configuration;
   broker: Broker | undefined;
+  #reloader: Reloader | undefined;
+  /** Who asked for a reload before there was anything to reload. */
+  #reloadAsked: string | undefined;
   /** Resolves at the first SIGTERM or SIGINT. */
   readonly stopAsked: Promise<undefined>;
 
-  constructor(config: Config, log: Logger) {
+  constructor(first: Configuration, log: Logger) {
+    this.#first = first;
     this.stopAsked = new Promise((resolve) => {
       let isAsked = false;
       const end = (signal: NodeJS.Signals) => {
@@ -78,9 +121,30 @@ class Signals {
       process.on('SIGINT', end);
     });
     process.on('SIGUSR2', () => {
-      if (config.debug.faults) this.broker?.crashShard();
+      if (this.config.debug.faults) this.broker?.crashShard();
       else log.warn('SIGUSR2 ignored: debug.faults is off');
     });
+    process.on('SIGHUP', () => this.reload('SIGHUP'));
+  }
+
+  reload(by: string): void {
+    if (this.#reloader === undefined) this.#reloadAsked = by;
+    else void this.#reloader.reload(by);
+  }
+
+  /** The broker is there: reloads go to `reloader`, one that has been asked for among them. */
+  reloadBy(reloader: Reloader): void {
+    this.#reloader = reloader;
+    if (this.#reloadAsked !== undefined) void reloader.reload(this.#reloadAsked);
+  }
+
+  /** What the broker runs with. */
+  get config(): Config {
+    return this.current.values;
+  }
+
+  get current(): Configuration {
+    return this.#reloader?.current ?? this.#first;
   }
 
   #endAtOnce(signal: NodeJS.Signals, log: Logger): never {
@@ -97,13 +161,13 @@ function fail(broker: Broker, failure: Error, log: Logger): never {
   process.exit(EXIT_FAULT);
 }
 
-async function stop(broker: Broker, config: Config, log: Logger): Promise<number> {
+async function stop(broker: Broker, graceMs: number, log: Logger): Promise<number> {
   const startedMs = systemClock.monotonicMs();
   const overtime = setTimeout(() => {
-    log.error({ graceMs: config.shutdown.grace }, 'not stopped in time: ending at once');
+    log.error({ graceMs }, 'not stopped in time: ending at once');
     broker.kill();
     process.exit(EXIT_FAULT);
-  }, config.shutdown.grace + STOP_OVERTIME_MS);
+  }, graceMs + STOP_OVERTIME_MS);
   await broker.stop();
   clearTimeout(overtime);
   log.info({ tookMs: Math.round(systemClock.monotonicMs() - startedMs) }, 'stopped');

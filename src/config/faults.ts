@@ -24,14 +24,29 @@ export class Faults {
   }
 
   add(...parts: readonly string[]): void {
+    this.addBy(() => parts.join(': '));
+  }
+
+  /** For a line that takes work to make: `make` is called only where the line is kept. */
+  addBy(make: () => string): void {
     if (this.#lines.length === LINES_MAX) this.#more += 1;
-    else this.#lines.push(oneLine(parts.join(': ')));
+    else this.#lines.push(oneLine(make()));
   }
 }
 
-/** Where a value stands, and its key where that does not say so by itself. */
-export function placeOf({ from, where }: Origin, key: string): string {
-  return from === 'environment' || from === 'flag' ? where : `${where}: ${key}`;
+/** Where a value or a part of it stands, and its key where the place does not say so by itself. */
+export function placeOf(
+  { from, where }: Origin,
+  key: string,
+  path: readonly PropertyKey[] = [],
+): string {
+  const isNamed = (from === 'environment' || from === 'flag') && path.length === 0;
+  return isNamed ? where : `${where}: ${key}${pathText(path)}`;
+}
+
+/** `[2, 'secretFile']` as `[2].secretFile`. */
+function pathText(path: readonly PropertyKey[]): string {
+  return path.map((step) => (typeof step === 'number' ? `[${step}]` : `.${String(step)}`)).join('');
 }
 
 /** A name or value from outside must not break the line, nor steer a terminal. */
@@ -41,6 +56,6 @@ export function oneLine(text: string): string {
 
 /** A value in a message: as JSON, cut where it is long. */
 export function shown(value: unknown): string {
-  const text = value === undefined ? 'nothing' : JSON.stringify(value);
+  const text = typeof value === 'number' ? String(value) : JSON.stringify(value);
   return text.length > 60 ? `${text.slice(0, 60)}…` : text;
 }

@@ -6,7 +6,7 @@ import { readJson } from './json.js';
 import { lineAndColumn, SyntaxFault, type ConfigNode, type GroupNode } from './node.js';
 
 /** A file longer than this is refused. */
-export const FILE_BYTES_MAX = 256 * 1024;
+export const FILE_BYTES_MAX = 128 * 1024;
 /** More files than this are refused. */
 export const FILES_MAX = 256;
 
@@ -29,8 +29,10 @@ export const realFiles: Files = {
   read(path, bytesMax) {
     const fd = openSync(path, 'r');
     try {
-      const { mode, uid } = fstatSync(fd);
-      return { bytes: readUpTo(fd, bytesMax + 1), mode, uid };
+      const { mode, uid, size } = fstatSync(fd);
+      // Pipes and devices tell no size; a file that grows meanwhile is read up to the size that it had.
+      const wanted = size > 0 ? Math.min(size, bytesMax + 1) : bytesMax + 1;
+      return { bytes: readUpTo(fd, wanted), mode, uid };
     } finally {
       closeSync(fd);
     }
@@ -47,7 +49,7 @@ function readUpTo(fd: number, bytesMax: number): Uint8Array {
     if (count === 0) break;
     filled += count;
   }
-  return bytes.slice(0, filled);
+  return bytes.subarray(0, filled);
 }
 
 /** A file that could be read. */
@@ -90,7 +92,7 @@ function faultPlace(text: string, error: unknown): string {
 }
 
 function reason(error: unknown): string {
-  return error instanceof SyntaxFault ? error.message : 'values are nested too deep';
+  return error instanceof SyntaxFault ? error.message : `cannot be understood: ${causeOf(error)}`;
 }
 
 function textOf(path: string, files: Files, faults: Faults): string | undefined {

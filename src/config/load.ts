@@ -1,5 +1,5 @@
 /**
- * Defaults < profile < files < folders < environment < flags, layered by convict, checked in three steps:
+ * Defaults < profile < files < folders < environment < flags, laid over each other and checked in three steps:
  * each value, values together, values on this machine. Invariant: the answer is deeply frozen, every value in
  * it passed its key's zod type and all rules, and nothing of the process has changed.
  */
@@ -89,7 +89,7 @@ class Loading {
     }
     const machine = this.#sources.machine ?? readMachine();
     const fitted = fittedDefaults((key) => given.get(key)?.value, machine);
-    const flat = this.#layered([...layers, given], fitted);
+    const flat = this.#over(fitted, given);
     this.#judge(flat, given, machine);
     if (!this.#faults.isEmpty) {
       throw new MemoryStreamerError('MS_ERR_CONFIG', this.#faults.lines.join('\n'));
@@ -166,33 +166,33 @@ class Loading {
     return { ...given, value };
   }
 
-  #layered(layers: readonly Layer[], fitted: ReadonlyMap<KeyName, unknown>): FlatConfig {
+  /** Convict lays the merged layers over the defaults, and lets no name through that the table does not have. */
+  #over(fitted: ReadonlyMap<KeyName, unknown>, given: Layer): FlatConfig {
+    const defaults = this.#table.map((row) => [
+      flatName(row.key),
+      {
+        format: (value: unknown) => void row.type.parse(value),
+        default: fitted.get(row.key) ?? row.standard,
+        doc: row.doc,
+      },
+    ]);
     const properties = convict<Record<string, unknown>>(
-      Object.fromEntries(
-        this.#table.map((row) => [
-          flatName(row.key),
-          {
-            format: (value: unknown) => void row.type.parse(value),
-            default: fitted.get(row.key) ?? row.standard,
-            doc: row.doc,
-          },
-        ]),
-      ),
+      Object.fromEntries(defaults) as Record<string, convict.SchemaObj>,
       { env: {}, args: [] },
     );
-    for (const layer of layers) {
-      const values = [...layer].map(([key, { value }]) => [flatName(key), value]);
-      properties.load(Object.fromEntries(values) as Record<string, unknown>);
-    }
+    const values = [...given].map(([key, { value }]) => [flatName(key), value]);
+    properties.load(Object.fromEntries(values) as Record<string, unknown>);
     const merged = properties.validate({ allowed: 'strict' }).getProperties();
     const flat = this.#table.map((row) => [row.key, deepFrozen(merged[flatName(row.key)])]);
     return Object.freeze(Object.fromEntries(flat)) as FlatConfig;
   }
 
   #judge(flat: FlatConfig, given: Layer, machine: Machine): void {
-    const line = ({ key, text }: Broken): string => {
-      const origin = given.get(key)?.origin ?? STANDARD;
-      return `${placeOf(origin, key)}: ${text}`;
+    const line = ({ key, path = [], text }: Broken): string => {
+      const found = given.get(key);
+      const origin =
+        found === undefined ? STANDARD : { ...found.origin, where: found.whereIs(path) };
+      return `${placeOf(origin, key, path)}: ${text}`;
     };
     for (const { errors, warnings } of [fitsTogether(flat), fitsMachine(flat, machine)]) {
       for (const broken of errors) this.#faults.add(line(broken));

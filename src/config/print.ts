@@ -122,8 +122,8 @@ function yamlOf(row: TableRow, value: unknown): string {
     : JSON.stringify(given);
 }
 
-const PLAIN = /^[A-Za-z0-9][A-Za-z0-9_./-]*$/;
-const RESERVED = /^(?:[-+.0-9eExXoO_]+|true|false|null|yes|no|on|off|inf|nan)$/i;
+const PLAIN = /^(?:[A-Za-z][\w./-]*|\d+[A-Za-z]+)$/;
+const RESERVED = /^(?:true|false|null|yes|no|on|off)$/i;
 
 function nestedJson(row: TableRow): string {
   const parts = row.key.split('.');

@@ -16,6 +16,8 @@ const FILES_PER_SHARD = 8;
 /** A broken rule: key, what is wrong, what is allowed. */
 export interface Broken {
   readonly key: KeyName;
+  /** Of the part of the key's value that breaks it. */
+  readonly path?: readonly PropertyKey[];
   readonly text: string;
 }
 
@@ -87,18 +89,19 @@ export function fitsTogether(values: FlatConfig): Verdict {
   const arena = values['memory.arena'];
   const retentionMax = retentionBytesMax(arena);
   const retentions = values['streams.overrides'].map(({ retention }) => retention?.bytes ?? 0);
-  const check = (key: KeyName, part: string, bytes: number) => {
+  const check = (key: KeyName, path: readonly PropertyKey[], bytes: number) => {
     if (bytes <= retentionMax) return;
     errors.push({
       key,
+      path,
       text:
-        `${part}${formatSize(bytes)} is more than half of memory.arena (${formatSize(arena)}); ` +
+        `${formatSize(bytes)} is more than half of memory.arena (${formatSize(arena)}); ` +
         `allowed: at most ${formatSize(retentionMax)} with this arena`,
     });
   };
   const standard = 'streams.default.retention.bytes';
-  check(standard, '', values[standard]);
-  retentions.forEach((bytes, at) => check('streams.overrides', `[${at}].retention.bytes: `, bytes));
+  check(standard, [], values[standard]);
+  retentions.forEach((bytes, at) => check('streams.overrides', [at, 'retention', 'bytes'], bytes));
   return { errors, warnings: [] };
 }
 

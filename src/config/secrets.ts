@@ -62,8 +62,7 @@ export interface SecretReading {
 export function withSecrets(row: TableRow, given: Given, reading: SecretReading): unknown {
   const read = (text: string, path: readonly PropertyKey[]): string => {
     const origin = { ...given.origin, where: given.whereIs(path) };
-    const steps = path.map((step) => (typeof step === 'number' ? `[${step}]` : `.${String(step)}`));
-    const place = placeOf(origin, `${row.key}${steps.join('')}`);
+    const place = placeOf(origin, row.key, path);
     return readSecret(text, given.folder, place, reading);
   };
   if (row.isSecretFile === true) return read(given.value as string, []);

@@ -70,7 +70,6 @@ class FileReader {
 
   layers(): FileLayers {
     const profiles = new Map<string, Layer>();
-    this.#refuseHostile(this.#document.root, '');
     const root = this.#migrated();
     if (root === undefined) return { values: new Map(), profiles };
     const found = root.entries.get(PROFILES)?.node;
@@ -125,10 +124,7 @@ class FileReader {
           `is called ${to} now, which stands here too`,
           'leave one of them out',
         );
-      else
-        warnings.push(
-          oneLine(`${path}:${this.#place(at)}: ${from}: is called ${to} since version ${newest}`),
-        );
+      else warnings.push(oneLine(`${path}:${this.#place(at)}: ${from}: is called ${to} now`));
     }
     return migrated.root;
   }
@@ -142,21 +138,25 @@ class FileReader {
     const { table } = this.#reading;
     for (const [name, { at, node }] of entries) {
       const key = prefix + name;
+      if (this.#isHostileName(name, at, key)) continue;
       // A name with a dot is no path: {"listen.port": 1} would be a second way to say the same.
-      const isPlain = !name.includes('.') && !PROTOTYPE_NAMES.includes(name);
-      const row = isPlain ? table.find((candidate) => candidate.key === key) : undefined;
-      const isGroup = isPlain && table.some((other) => other.key.startsWith(`${key}.`));
-      if (PROTOTYPE_NAMES.includes(name)) continue;
-      if (row !== undefined) this.#take(row, node, from, layer);
-      else if (!isGroup) this.#fault(at, key, 'is not a known key', hint(key, name, table));
-      else if (node.kind === 'group') this.#collect(node.entries, `${key}.`, from, layer);
-      else
-        this.#fault(
-          node.at,
-          key,
-          `${shown(plain(node))} is not an object`,
-          'an object with keys is expected',
+      const isPath = name.includes('.');
+      const row = isPath ? undefined : table.find((candidate) => candidate.key === key);
+      const isGroup = !isPath && table.some((other) => other.key.startsWith(`${key}.`));
+      if (row !== undefined) {
+        this.#take(row, node, from, layer);
+      } else if (!isGroup) {
+        this.#reading.faults.addBy(
+          () =>
+            `${this.#document.path}:${this.#place(at)}: ${key}: is not a known key; ` +
+            hint(key, name, prefix, table),
         );
+      } else if (node.kind === 'group') {
+        this.#collect(node.entries, `${key}.`, from, layer);
+      } else {
+        const wrong = `${shown(plain(node))} is not an object`;
+        this.#fault(node.at, key, wrong, 'an object with keys is expected');
+      }
     }
   }
 
@@ -164,6 +164,7 @@ class FileReader {
     const whereIs = (path: readonly PropertyKey[]) =>
       `${this.#document.path}:${this.#place(nodeAt(node, path).at)}`;
     const folder = resolve(folderOf(this.#document.path));
+    if (this.#isHostile(node, row.key)) return;
     const given = plain(node);
     const result = row.type.safeParse(given);
     if (result.success) {
@@ -176,30 +177,38 @@ class FileReader {
       return;
     }
     for (const issue of result.error.issues) {
-      const { path, text } = wrongnessOf(row, issue, given);
       const origin = { from, where: whereIs(issue.path) };
-      this.#reading.faults.add(placeOf(origin, row.key + path), text);
+      const place = placeOf(origin, row.key, issue.path);
+      this.#reading.faults.add(place, wrongnessOf(row, issue, given));
     }
   }
 
-  /** Names that reach prototypes, and control characters that an escape has hidden, at any depth. */
-  #refuseHostile(node: ConfigNode, prefix: string): void {
-    if (node.kind === 'list') {
-      node.items.forEach((item, index) => this.#refuseHostile(item, `${prefix}[${index}]`));
-    } else if (node.kind === 'group') {
-      for (const [name, entry] of node.entries) {
-        const key = prefix === '' ? name : `${prefix}.${name}`;
-        if (PROTOTYPE_NAMES.includes(name)) {
-          this.#fault(entry.at, key, 'is a name that no key may have', 'leave it out');
-        } else if (CONTROL.test(name)) {
-          this.#fault(entry.at, key, 'has a control character in its name', 'leave it out');
-        } else {
-          this.#refuseHostile(entry.node, key);
-        }
-      }
-    } else if (typeof node.value === 'string' && CONTROL.test(node.value)) {
-      this.#fault(node.at, prefix, 'has a control character in its value', 'leave it out');
+  #isHostileName(name: string, at: number, key: string): boolean {
+    if (PROTOTYPE_NAMES.includes(name)) {
+      this.#fault(at, key, 'is a name that no key may have', 'leave it out');
+    } else if (CONTROL.test(name)) {
+      this.#fault(at, key, 'has a control character in its name', 'leave it out');
+    } else {
+      return false;
     }
+    return true;
+  }
+
+  /** Whether a value has names that reach prototypes, or control characters that an escape has hidden. */
+  #isHostile(node: ConfigNode, key: string): boolean {
+    if (node.kind === 'list') {
+      return node.items.filter((item, at) => this.#isHostile(item, `${key}[${at}]`)).length > 0;
+    }
+    if (node.kind === 'group') {
+      return [...node.entries].some(
+        ([name, { at, node: inner }]) =>
+          this.#isHostileName(name, at, `${key}.${name}`) ||
+          this.#isHostile(inner, `${key}.${name}`),
+      );
+    }
+    if (typeof node.value !== 'string' || !CONTROL.test(node.value)) return false;
+    this.#fault(node.at, key, 'has a control character in its value', 'leave it out');
+    return true;
   }
 
   #place(at: number): string {
@@ -255,19 +264,26 @@ function takeText(row: TableRow, text: string, origin: Origin, layer: Layer, fau
     return;
   }
   for (const issue of result.error.issues) {
-    const wrong = wrongnessOf(row, issue, given);
-    faults.add(
-      ...(wrong.path === '' ? [origin.where] : [origin.where, row.key + wrong.path]),
-      wrong.text,
-    );
+    faults.add(placeOf(origin, row.key, issue.path), wrongnessOf(row, issue, given));
   }
 }
 
-function hint(key: string, name: string, table: readonly TableRow[]): string {
-  if (table.some((row) => row.key === key) && name.includes('.')) {
-    return `write it nested, as ${nested(key)}`;
-  }
-  return suggestion(key, [...table.map((row) => row.key), ...META_NAMES]);
+function hint(key: string, name: string, prefix: string, table: readonly TableRow[]): string {
+  const keys = table.map((row) => row.key as string);
+  if (keys.includes(key) && name.includes('.')) return `write it nested, as ${nested(key)}`;
+  // Where the wrong name stands is no group that it could be meant for.
+  const groups = keys.flatMap(groupsOf).filter((group) => !key.startsWith(`${group}.`));
+  const near = nearest(key, [...keys, ...groups, ...META_NAMES]);
+  if (near !== undefined) return `did you mean ${near}?`;
+  const inside = keys.filter((each) => each.startsWith(prefix));
+  const names = inside.map((each) => each.slice(prefix.length).split('.')[0]!);
+  return `known here are ${[...new Set(names), ...(prefix === '' ? META_NAMES : [])].join(', ')}`;
+}
+
+/** Of `streams.default.onFull` both `streams` and `streams.default`. */
+function groupsOf(key: string): string[] {
+  const parts = key.split('.');
+  return parts.slice(1).map((_, at) => parts.slice(0, at + 1).join('.'));
 }
 
 function nested(key: string): string {

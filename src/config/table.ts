@@ -175,6 +175,13 @@ export const KEYS = {
     'hot',
     'The least severity that is logged.',
   ),
+  'reload.on': entry(
+    oneOf('change', 'signal'),
+    'change',
+    'restart',
+    'When the configuration is read again: "change" when one of its files has changed, and on SIGHUP; ' +
+      '"signal" on SIGHUP only.',
+  ),
   'debug.faults': entry(
     truth(),
     false,

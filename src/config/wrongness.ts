@@ -1,32 +1,22 @@
-/** What zod found, in words: where in the value, what is wrong, and what is allowed there. */
+/** What zod found, in words. */
 import type { z } from 'zod';
 import { shown } from './faults.js';
 import type { Kind } from './kinds.js';
 import { nearest } from './nearest.js';
 
-export interface Wrongness {
-  /** Behind the key: `[2].secretFile`, or nothing. */
-  readonly path: string;
-  readonly text: string;
-}
-
-export function wrongnessOf(
-  kind: Kind<unknown>,
-  issue: z.core.$ZodIssue,
-  given: unknown,
-): Wrongness {
-  const path = pathText(issue.path);
+/** What is wrong; what is allowed. */
+export function wrongnessOf(kind: Kind<unknown>, issue: z.core.$ZodIssue, given: unknown): string {
   const inner = kindAt(kind, issue.path);
   const value = issue.path.reduce<unknown>(valueBelow, given);
+  const names = fieldNames(kind, issue.path);
   if (issue.code === 'unrecognized_keys') {
-    const names = fieldNames(kind, issue.path);
     const wrong = issue.keys.map(
       (name) => `${JSON.stringify(name)} is not a known field${near(name, names)}`,
     );
-    return { path, text: `${wrong.join(', ')}; allowed: ${names.join(', ')}` };
+    return `${wrong.join(', ')}; allowed: ${names.join(', ')}`;
   }
-  const allowed = inner?.allowed ?? `an object with ${fieldNames(kind, issue.path).join(', ')}`;
-  return { path, text: `${problem(issue, inner, value)}; allowed: ${allowed}` };
+  const allowed = inner?.allowed ?? `an object with ${names.join(', ')}`;
+  return `${problem(issue, inner, value)}; allowed: ${allowed}`;
 }
 
 function problem(issue: z.core.$ZodIssue, kind: Kind<unknown> | undefined, value: unknown): string {
@@ -49,10 +39,6 @@ function isSecret(kind: Kind<unknown> | undefined): boolean {
 function near(name: string, names: readonly string[]): string {
   const found = nearest(name, names);
   return found === undefined ? '' : `, did you mean ${found}?`;
-}
-
-function pathText(path: readonly PropertyKey[]): string {
-  return path.map((step) => (typeof step === 'number' ? `[${step}]` : `.${String(step)}`)).join('');
 }
 
 /** `[2, 'retention', 'bytes']` → the field `retention.bytes` of the list's items. */

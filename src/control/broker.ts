@@ -28,12 +28,14 @@ import { connectionSlots, planArea, sharedBytes, writeArea } from '../shards/are
 import { loadKernel, type BrokerKernel } from '../shards/kernel.js';
 import { SHARD_DEAD, SHARD_LIVE } from '../shards/layout.js';
 import type { ControlMessage, ShardMessage } from '../shards/messages.js';
+import { SettingsPage, type HotSettings } from '../shards/settings.js';
 import { SharedArea } from '../shards/shared.js';
 import { createLinuxSys } from '../sys/linux.js';
 import { EACCES, EADDRINUSE, EADDRNOTAVAIL, type Sys } from '../sys/sys.js';
 import { VERSION } from '../version.js';
 import { releaseIdlePages } from './idle-pages.js';
-import { Registry } from './registry.js';
+import { Registry, type StreamDefaults } from './registry.js';
+import { SettingsVote } from './settings-vote.js';
 import { ShardPool, YOUNG_GENERATION_MB } from './shard-pool.js';
 import { placeShards, readNodeOfCpu, type Placement } from './topology.js';
 import type { Broker, BrokerOptions } from './types.js';
@@ -69,7 +71,7 @@ function deferred(): Deferred {
 class RunningBroker implements Broker {
   readonly shards: number;
   readonly failed: Promise<Error>;
-  readonly #config: Config;
+  #config: Config;
   readonly #log: Logger;
   readonly #memory: WebAssembly.Memory;
   readonly #geometry: Geometry;
@@ -79,6 +81,7 @@ class RunningBroker implements Broker {
   readonly #kernel: BrokerKernel;
   readonly #sys: Sys;
   readonly #registry: Registry;
+  readonly #vote: SettingsVote;
   readonly #pool: ShardPool;
   readonly #eventfds: number[] = [];
   readonly #wakeFd: number;
@@ -133,6 +136,17 @@ class RunningBroker implements Broker {
     for (let thread = 0; thread <= this.shards; thread++) this.#eventfds.push(this.#eventfd());
     this.#wakeFd = this.#eventfd();
     this.#registry = this.#makeRegistry(streams);
+    const page = new SettingsPage(memory, geometry.sharedByteOffset);
+    page.begin(hotSettings(config));
+    this.#vote = new SettingsVote({
+      page,
+      shards: () => this.#liveShards(),
+      signal: (shard) => this.#signal(shard),
+      schedule: (run, delayMs) => {
+        const timer = setTimeout(run, delayMs);
+        return () => clearTimeout(timer);
+      },
+    });
     this.#pool = new ShardPool({
       placement: this.#placement,
       task: (shard) => this.#task(shard),
@@ -180,15 +194,12 @@ class RunningBroker implements Broker {
   #makeRegistry(streams: number): Registry {
     // Unique among the lives of this broker, and of others before it on this machine.
     let epoch = BigInt(Math.floor(systemClock.wallMs())) * 1_000_000n;
-    const defaults = this.#config.streams.default;
     return new Registry({
       memory: this.#memory,
       kernel: this.#kernel,
       streamsAt: this.#geometry.streamsByteOffset,
       streamsMax: streams,
-      retentionBytes: defaults.retention.bytes,
-      onFull: defaults.onFull,
-      overrides: this.#config.streams.overrides,
+      defaults: streamDefaults(this.#config),
       epoch: () => ++epoch,
       send: (shard, message) => this.#send(shard, message),
     });
@@ -209,14 +220,7 @@ class RunningBroker implements Broker {
       slots: this.#slots,
       eventfds: this.#eventfds,
       cpu: this.#placement.cpuOfShard[shard]!,
-      settings: {
-        heartbeatMs: config.heartbeat.interval,
-        slowConsumerTimeoutMs: config.slowConsumer.timeout,
-        subscriptionsMax: config.limits.subscriptions,
-        publicationsMax: config.limits.publications,
-        idleStrategy: config.idle.strategy,
-        serverName: `memorystreamer/${VERSION}`,
-      },
+      settings: { ...hotSettings(config), serverName: `memorystreamer/${VERSION}` },
     };
   }
 
@@ -314,6 +318,12 @@ class RunningBroker implements Broker {
       case 'attached':
         this.#registry.attached(shard, message.stream);
         return;
+      case 'vote':
+        this.#vote.voted(shard, message.offer, message.fault);
+        return;
+      case 'settings':
+        this.#vote.runs(shard, message.version);
+        return;
       case 'log':
         this.#log[message.level](message.fields, message.message);
         return;
@@ -386,6 +396,7 @@ class RunningBroker implements Broker {
       pause: () => pause(),
     });
     this.#registry.forgetShard(shard);
+    this.#vote.forget(shard);
     this.#log.warn({ shard, connectionsClosed: closed, ...recovered }, 'shard recovered');
   }
 
@@ -419,6 +430,20 @@ class RunningBroker implements Broker {
       }
     }
     this.#send(busiest, { type: 'fault' });
+  }
+
+  // ---- New settings ----
+
+  async apply(config: Config): Promise<void> {
+    if (this.#isStopping) throw new MemoryStreamerError('MS_ERR_RELOAD', 'the broker is stopping');
+    await this.#vote.apply(hotSettings(config));
+    this.#registry.setDefaults(streamDefaults(config));
+    this.#config = config;
+  }
+
+  #liveShards(): number[] {
+    const shards = Array.from({ length: this.shards }, (_, i) => i + 1);
+    return shards.filter((shard) => this.#shared.shardState(shard) === SHARD_LIVE);
   }
 
   // ---- The end ----
@@ -473,6 +498,25 @@ class RunningBroker implements Broker {
     void this.#acceptor?.worker.terminate();
     void this.#pool.close();
   }
+}
+
+function streamDefaults(config: Config): StreamDefaults {
+  const defaults = config.streams.default;
+  return {
+    retentionBytes: defaults.retention.bytes,
+    onFull: defaults.onFull,
+    overrides: config.streams.overrides,
+  };
+}
+
+function hotSettings(config: Config): HotSettings {
+  return {
+    heartbeatMs: config.heartbeat.interval,
+    slowConsumerTimeoutMs: config.slowConsumer.timeout,
+    subscriptionsMax: config.limits.subscriptions,
+    publicationsMax: config.limits.publications,
+    idleStrategy: config.idle.strategy,
+  };
 }
 
 function asError(error: unknown): Error {

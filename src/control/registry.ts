@@ -20,15 +20,20 @@ import {
 import type { ConnectionRef, ControlMessage } from '../shards/messages.js';
 import { SubjectIndex } from '../shards/subject-index.js';
 
+export interface StreamDefaults {
+  readonly retentionBytes: number;
+  readonly onFull: 'block' | 'evict';
+  /** The first whose subject covers a new stream's has a say over the two above. */
+  readonly overrides: readonly StreamOverride[];
+}
+
 export interface RegistryOptions {
   readonly memory: WebAssembly.Memory;
   readonly kernel: Pick<RingKernel, 'createStream'>;
   readonly streamsAt: number;
   readonly streamsMax: number;
-  readonly retentionBytes: number;
-  readonly onFull: 'block' | 'evict';
-  /** The first whose subject covers a new stream's has a say over the two above. */
-  readonly overrides: readonly StreamOverride[];
+  /** Of streams that are born, until `setDefaults`. */
+  readonly defaults: StreamDefaults;
   /** A value that grows: the epoch of a stream born now. */
   readonly epoch: () => bigint;
   readonly send: (shard: number, message: ControlMessage) => void;
@@ -43,6 +48,7 @@ interface Birth {
 
 export class Registry {
   readonly #options: RegistryOptions;
+  #defaults: StreamDefaults;
   readonly #streams = new Map<string, number>();
   readonly #births = new Map<number, Birth>();
   readonly #index = new SubjectIndex<number>();
@@ -51,6 +57,12 @@ export class Registry {
 
   constructor(options: RegistryOptions) {
     this.#options = options;
+    this.#defaults = options.defaults;
+  }
+
+  /** For streams that are born from now on. */
+  setDefaults(defaults: StreamDefaults): void {
+    this.#defaults = defaults;
   }
 
   get streamCount(): number {
@@ -99,8 +111,8 @@ export class Registry {
     return stream;
   }
 
-  #settingsOf(subject: string): Pick<RegistryOptions, 'retentionBytes' | 'onFull'> {
-    const { retentionBytes, onFull, overrides } = this.#options;
+  #settingsOf(subject: string): Omit<StreamDefaults, 'overrides'> {
+    const { retentionBytes, onFull, overrides } = this.#defaults;
     const override = overrides.find(({ subject: pattern }) => matches(pattern, subject));
     return {
       retentionBytes: override?.retention?.bytes ?? retentionBytes,

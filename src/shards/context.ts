@@ -11,18 +11,12 @@ import type { Sys } from '../sys/sys.js';
 import type { BrokerKernel } from './kernel.js';
 import * as layout from './layout.js';
 import type { ControlLink } from './messages.js';
+import type { HotSettings, SettingsPage } from './settings.js';
 import type { SharedArea } from './shared.js';
 
 export type IdleStrategyName = 'block' | 'backoff' | 'spin';
 
-export interface ShardSettings {
-  /** Milliseconds of silence after which a peer is asked whether it lives; twice that is the end. */
-  readonly heartbeatMs: number;
-  readonly slowConsumerTimeoutMs: number;
-  /** Per connection. */
-  readonly subscriptionsMax: number;
-  readonly publicationsMax: number;
-  readonly idleStrategy: IdleStrategyName;
+export interface ShardSettings extends HotSettings {
   /** As WELCOME gives it: `memorystreamer/0.1.0`. */
   readonly serverName: string;
 }
@@ -36,7 +30,9 @@ export interface ShardOptions {
   readonly shared: SharedArea;
   readonly control: ControlLink;
   readonly clock: Clock;
+  /** What holds until the page says otherwise. */
   readonly settings: ShardSettings;
+  readonly settingsPage: SettingsPage;
   /** Byte offset of this shard's area. */
   readonly areaAt: number;
   /** Byte offset of the stream table. */
@@ -55,7 +51,8 @@ export class ShardContext {
   readonly shared: SharedArea;
   readonly control: ControlLink;
   readonly clock: Clock;
-  readonly settings: ShardSettings;
+  /** Replaced as a whole, between two turns. */
+  settings: ShardSettings;
   readonly areaAt: number;
   readonly eventfds: readonly number[];
   readonly words: Uint32Array;

@@ -2,11 +2,25 @@
  * What the acceptor, the shards and control share beside the rings, and what each shard has for itself.
  * Constants only: compiled both by TypeScript and by AssemblyScript. Asserted by `test/shards/layout.test.ts`.
  *
- *   shared area   | header | shard rows (128 B each, 64) | hand-off rings (one a shard) | connection table |
+ *   shared area   | settings | shard rows (128 B each, 64) | hand-off rings (one a shard) | connection table |
  *   shard's area  | header + pool table | scratch | stream lists | stream flags | hash | rows of the pools … |
  */
 
-// ---- Shared area: header, kept free ----
+// ---- Shared area: the settings page, written by control, read by every shard (settings.ts) ----
+/** u32, atomic: grows with everything that control does to this page. */
+export const SETTINGS_CHANGE = 0;
+/** u32, atomic: the version that is live; 0 = none yet. Its words lie in the slot of its lowest bit. */
+export const SETTINGS_LIVE = 4;
+/** u32, atomic: the version that is offered, in the other slot; 0 = none. */
+export const SETTINGS_OFFER = 8;
+/** Two slots of u32 words, atomic. */
+export const SETTINGS_SLOTS = 16;
+export const SETTINGS_SLOT_BYTES = 48;
+export const SETTINGS_HEARTBEAT_MS = 0;
+export const SETTINGS_SLOW_CONSUMER_MS = 4;
+export const SETTINGS_SUBSCRIPTIONS_MAX = 8;
+export const SETTINGS_PUBLICATIONS_MAX = 12;
+export const SETTINGS_IDLE_STRATEGY = 16;
 export const SHARED_HEADER_BYTES = 128;
 
 // ---- Shared area: a row for each shard (index = its thread number) ----

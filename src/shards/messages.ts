@@ -18,6 +18,10 @@ export type ShardMessage =
   | { readonly type: 'unsubscribe'; readonly pattern: string }
   /** Every subscription of this shard that covers the stream now has its cursor. */
   | { readonly type: 'attached'; readonly stream: number }
+  /** Whether this shard can run with the settings of that offer; with the reason where it cannot. */
+  | { readonly type: 'vote'; readonly offer: number; readonly fault: string | undefined }
+  /** This shard runs with that version of the settings. */
+  | { readonly type: 'settings'; readonly version: number }
   /** Every connection of this shard has been said GOODBYE, and all that it sent before is in the logs. */
   | { readonly type: 'quiesced' }
   /** No connection is left. */

@@ -1,7 +1,7 @@
 /**
  * One shard: its connections, and the turn in which everything happens to them.
  *
- *   turn: wait ▶ adopt ▶ hear control ▶ receive ▶ news ▶ deliver ▶ look after the slow and the silent ▶ signal
+ *   turn: wait ▶ heed settings ▶ adopt ▶ hear control ▶ receive ▶ news ▶ deliver ▶ look after the slow and the silent ▶ signal
  *
  * Invariant: everything that a shard owns is touched by its turn only; a fault in it ends the thread, and
  * control recovers what it had claimed.
@@ -15,6 +15,7 @@ import * as layout from './layout.js';
 import { Lifecycle } from './lifecycle.js';
 import type { ControlMessage } from './messages.js';
 import { Requests } from './requests.js';
+import { settingsFault, type SettingsPage } from './settings.js';
 import { payWakes } from '../ring/wakes.js';
 import { Subscriptions } from './subscriptions.js';
 
@@ -42,6 +43,9 @@ export class Shard {
   readonly input: Input;
   readonly requests: Requests;
   readonly subscriptions: Subscriptions;
+  readonly #settingsPage: SettingsPage;
+  #settingsChange = -1;
+  #settingsVersion = 0;
   readonly #streamsAt: number;
   readonly #epollFd: number;
   /** Connections that may be received from; two lists, exchanged each turn. */
@@ -67,6 +71,7 @@ export class Shard {
     const context = new ShardContext(options);
     this.context = context;
     this.#streamsAt = options.streamsAt;
+    this.#settingsPage = options.settingsPage;
     context.kernel.openArea(options.areaAt);
     context.kernel.openQueue();
     this.subscriptions = new Subscriptions(context);
@@ -98,6 +103,7 @@ export class Shard {
     kernel.beginTurn();
     this.#wait();
     if (this.#faultAsked) throw new Error('a fault was asked for (debug.faults)');
+    if (this.#settingsPage.change !== this.#settingsChange) this.#heedSettings();
     this.#adopt();
     if (this.#isControlDue) this.#hearControl();
     this.#receive();
@@ -113,6 +119,25 @@ export class Shard {
     const { sys, shared, thread } = this.context;
     const fd = shared.takeEpoll(thread);
     if (fd >= 0) sys.close(fd);
+  }
+
+  // ---- Settings ----
+
+  /** Takes over what is live, and says what it thinks of what is offered. */
+  #heedSettings(): void {
+    const page = this.#settingsPage;
+    const { control } = this.context;
+    this.#settingsChange = page.change;
+    const live = page.live();
+    if (live && live.version !== this.#settingsVersion) {
+      this.#settingsVersion = live.version;
+      this.context.settings = { ...this.context.settings, ...live.settings };
+      control.post({ type: 'settings', version: live.version });
+    }
+    const offered = page.offered();
+    if (!offered) return;
+    const { offer, settings } = offered;
+    control.post({ type: 'vote', offer, fault: settingsFault(settings) });
   }
 
   // ---- Waiting ----

@@ -10,6 +10,7 @@ import { systemClock } from '../clock.js';
 import { createLinuxSys } from '../sys/linux.js';
 import { loadKernel } from './kernel.js';
 import type { ControlLink, ControlMessage, ShardMessage } from './messages.js';
+import { SettingsPage } from './settings.js';
 import { Shard } from './shard.js';
 import { SharedArea } from './shared.js';
 import type { ShardTask } from './task.js';
@@ -64,6 +65,7 @@ function makeShard(task: ShardTask, control: ControlLink): Shard {
     control,
     clock: systemClock,
     settings: task.settings,
+    settingsPage: new SettingsPage(task.memory, task.sharedAt),
     areaAt: task.areaAt,
     streamsAt: task.streamsAt,
     eventfds: task.eventfds,

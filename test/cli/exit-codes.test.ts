@@ -9,6 +9,7 @@ test('every code of the table has this exit code', () => {
   expect(codes).toEqual([
     'MS_ERR_USAGE 2',
     'MS_ERR_CONFIG 3',
+    'MS_ERR_RELOAD 1',
     'MS_ERR_NOT_LINUX 1',
     'MS_ERR_NODE_VERSION 1',
     'MS_ERR_MEMORY 1',

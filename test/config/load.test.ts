@@ -21,6 +21,7 @@ test('the defaults', async () => {
     shutdown: { grace: 5_000 },
     idle: { strategy: 'block' },
     log: { level: 'info' },
+    reload: { on: 'change' },
     debug: { faults: false },
   });
 });
@@ -178,14 +179,14 @@ describe('limits', () => {
     const padded = (bytes: number) => `{}${' '.repeat(bytes - 2)}`;
     expect(await faultsOf({ file: padded(FILE_BYTES_MAX) })).toEqual([]);
     expect(await faultsOf({ file: padded(FILE_BYTES_MAX + 1) })).toEqual([
-      '/b.json: is too large; allowed: at most 262144 bytes',
+      '/b.json: is too large; allowed: at most 131072 bytes',
     ]);
   });
 
   test('an endless file is given up at the limit, a folder is no file', async () => {
     const argv = ['--config', '/dev/zero', '--config', '/'];
     expect(await faultsOf({ files: realFiles, argv })).toEqual([
-      '/dev/zero: is too large; allowed: at most 262144 bytes',
+      '/dev/zero: is too large; allowed: at most 131072 bytes',
       '/: cannot be read: EISDIR; a readable file in UTF-8 is expected',
     ]);
   });
@@ -193,6 +194,22 @@ describe('limits', () => {
   test('too many files are refused before one is read', async () => {
     const argv = Array.from({ length: FILES_MAX + 1 }, (_, at) => ['--config', `/${at}`]).flat();
     expect(await faultsOf({ argv })).toEqual(['--config: 257 files are too many; allowed: 256']);
+  });
+
+  test.each([
+    ['json', '['.repeat(FILE_BYTES_MAX)],
+    ['json', '{"a":'.repeat(FILE_BYTES_MAX / 5)],
+    ['yaml', '['.repeat(FILE_BYTES_MAX)],
+    ['yaml', '{a: '.repeat(FILE_BYTES_MAX / 4)],
+    ['yaml', '- '.repeat(FILE_BYTES_MAX / 2)],
+    ['yaml', Array.from({ length: 12_000 }, (_, at) => `k${at}: 1`).join('\n')],
+    ['toml', `a = ${'['.repeat(FILE_BYTES_MAX - 4)}`],
+    ['toml', `${'a.'.repeat(FILE_BYTES_MAX / 2 - 2)}b=1`],
+    ['toml', '[[k]]\n'.repeat(20_000)],
+  ])('the largest .%s is refused in the time that a test has', async (ending, text) => {
+    const path = `/b.${ending}`;
+    const files = fakeFiles({ [path]: text });
+    expect((await faultsOf({ files, argv: ['--config', path] })).length).toBeGreaterThan(0);
   });
 
   test('of very many faults the first thousand are told', async () => {

@@ -60,7 +60,7 @@ describe('the retention fits the arena', () => {
     const yaml =
       'memory: {arena: 32MiB}\nstreams:\n  overrides: [{subject: a, retention: {bytes: 17MiB}}]';
     expect(await faultsOf({ yaml })).toEqual([
-      '/b.yaml:3:14: streams.overrides: [0].retention.bytes: 17MiB is more than half of memory.arena ' +
+      '/b.yaml:3:47: streams.overrides[0].retention.bytes: 17MiB is more than half of memory.arena ' +
         '(32MiB); allowed: at most 16MiB with this arena',
     ]);
   });

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { Registry, type RegistryOptions } from '../../src/control/registry.js';
+import { Registry, type RegistryOptions, type StreamDefaults } from '../../src/control/registry.js';
 import { createArena } from '../../src/ring/arena.js';
 import * as ring from '../../src/ring/layout.js';
 import { loadKernel } from '../../src/shards/kernel.js';
@@ -7,6 +7,8 @@ import type { ConnectionRef, ControlMessage } from '../../src/shards/messages.js
 import { KERNEL_FILE } from '../support/shard-harness.js';
 
 const ref = (slot: number): ConnectionRef => ({ slot, generation: 1 });
+
+const DEFAULTS: StreamDefaults = { retentionBytes: 1 << 20, onFull: 'block', overrides: [] };
 
 function registry(options: Partial<RegistryOptions> = {}): {
   registry: Registry;
@@ -30,9 +32,7 @@ function registry(options: Partial<RegistryOptions> = {}): {
     kernel: loadKernel(memory, 0, KERNEL_FILE),
     streamsAt: geometry.streamsByteOffset,
     streamsMax: 8,
-    retentionBytes: 1 << 20,
-    onFull: 'block',
-    overrides: [],
+    defaults: DEFAULTS,
     epoch: () => ++epoch,
     send: (shard, message) => messages.push(`${shard}: ${inWords(message)}`),
     ...options,
@@ -69,8 +69,23 @@ function inWords(message: ControlMessage): string {
   }
 }
 
+test('what new streams have may be changed; those that are there keep what they had', () => {
+  const r = registry({});
+  r.registry.open(1, ref(1), 'a');
+  r.registry.setDefaults({
+    retentionBytes: 2 << 20,
+    onFull: 'evict',
+    overrides: [{ subject: 'c.>', onFull: 'block' }],
+  });
+  for (const subject of ['b', 'c.d']) r.registry.open(1, ref(1), subject);
+  const policies = [1, 2, 3].map((stream) => r.field(stream, ring.STREAM_ON_FULL));
+  expect(policies).toEqual([ring.ON_FULL_BLOCK, ring.ON_FULL_EVICT, ring.ON_FULL_BLOCK]);
+  const limits = [1, 2, 3].map((stream) => r.field(stream, ring.STREAM_LIMIT_BYTES));
+  expect(limits).toEqual([1 << 20, 2 << 20, 2 << 20]);
+});
+
 test('a stream that nobody waits for is told at once, and known again', () => {
-  const r = registry({ onFull: 'evict', retentionBytes: 2 ** 40 });
+  const r = registry({ defaults: { ...DEFAULTS, onFull: 'evict', retentionBytes: 2 ** 40 } });
   r.registry.open(1, ref(5), 'straße.ü');
   r.registry.open(2, ref(6), 'straße.ü');
   r.registry.open(2, ref(6), 'b');
@@ -80,6 +95,25 @@ test('a stream that nobody waits for is told at once, and known again', () => {
   expect(r.field(1, ring.STREAM_ON_FULL)).toBe(ring.ON_FULL_EVICT);
   expect(r.field(1, ring.STREAM_LIMIT_BYTES)).toBe(0xffff_ffff);
   expect(r.registry.streamCount).toBe(2);
+});
+
+test('the first override that covers a stream has a say over what is set for all', () => {
+  const overrides = [
+    { subject: 'a.*', retention: { bytes: 1 << 17 } },
+    { subject: 'a.>', onFull: 'evict' as const },
+    { subject: 'a.x', retention: { bytes: 1 << 18 }, onFull: 'evict' as const },
+  ];
+  const r = registry({ defaults: { ...DEFAULTS, overrides } });
+  for (const subject of ['a.x', 'a.x.y', 'b']) r.registry.open(1, ref(1), subject);
+  const settings = [1, 2, 3].map((stream) => [
+    r.field(stream, ring.STREAM_LIMIT_BYTES),
+    r.field(stream, ring.STREAM_ON_FULL),
+  ]);
+  expect(settings).toEqual([
+    [1 << 17, ring.ON_FULL_BLOCK],
+    [1 << 20, ring.ON_FULL_EVICT],
+    [1 << 20, ring.ON_FULL_BLOCK],
+  ]);
 });
 
 test('a new stream’s id is told only when every interested shard has its cursors', () => {

@@ -21,7 +21,7 @@ beforeAll(() => {
 
 afterAll(() => {
   image.remove();
-});
+}, BUILD_MS);
 
 /** A command of the recipe, run where its files lie now. As root, as the recipe's user. */
 function command(words: readonly string[]): string[] {
@@ -99,7 +99,11 @@ test('the image holds the broker and what it needs to run, and no more', () => {
 test('it starts, its health check connects and is answered, and it ends by its signal', async () => {
   chmodSync(image.at('/'), 0o755);
   const args = ['serve', '--port', '0', '--shards', '1', '--memory-arena', '64MiB'];
-  const broker = new Running(asUser([...command(step('ENTRYPOINT').json!), ...args]), image.env);
+  const start = asUser([...command(step('ENTRYPOINT').json!), ...args]);
+  const refused = new Running(start, image.env);
+  expect(await refused.code()).toBe(3);
+  expect(refused.stderr).toContain('listen.insecure');
+  const broker = new Running(start, { ...image.env, MEMORYSTREAMER_LISTEN_INSECURE: 'true' });
   await broker.until('stdout', 'pid=');
   const [, host, port] = /url=ms:\/\/([^:]+):(\d+)/.exec(broker.stdout)!;
   expect(host).toBe('0.0.0.0');

@@ -150,9 +150,12 @@ describe('under "block"', () => {
 });
 
 describe('under "evict"', () => {
-  it('nobody waits, and the stuck one is told its gap', async () => {
+  it.each([
+    ['for all streams', ['--streams-default-on-full', 'evict']],
+    ['for some streams', ['--streams-overrides', '[{"subject": "*", "onFull": "evict"}]']],
+  ])('%s nobody waits, and the stuck one is told its gap', async (_, flags) => {
     const broker = await startBroker(
-      ...['--shards', '2', '--streams-default-on-full', 'evict', '--slow-consumer-timeout', '1h'],
+      ...['--shards', '2', '--slow-consumer-timeout', '1h', ...flags],
       ...RETENTION,
     );
     const stuck = await Peer.connect(broker.port);

@@ -14,6 +14,7 @@ import type { ShardSettings } from '../../src/shards/context.js';
 import { type BrokerKernel, loadKernel } from '../../src/shards/kernel.js';
 import * as layout from '../../src/shards/layout.js';
 import type { ControlLink, ControlMessage, ShardMessage } from '../../src/shards/messages.js';
+import { SettingsPage } from '../../src/shards/settings.js';
 import { Shard } from '../../src/shards/shard.js';
 import { SharedArea } from '../../src/shards/shared.js';
 import { FakeSys, type FakeOptions } from '../../src/sys/fake.js';
@@ -96,6 +97,10 @@ export class Harness {
   readonly eventfds: number[] = [];
   /** While true the registry is not asked: requests stay under way. */
   isControlHeld = false;
+  readonly settingsPage: SettingsPage;
+  readonly votes: { shard: number; offer: number; fault: string | undefined }[] = [];
+  /** By shard: the version of the settings that it said to run with. */
+  readonly runsWith: number[] = [];
   nowMs = 1000;
   readonly #settings: ShardSettings;
   readonly #listenFd: number;
@@ -134,6 +139,7 @@ export class Harness {
     this.sys = new CountingSys(memory, options);
     const slots = connectionSlots(connections);
     this.shared = new SharedArea(memory, geometry.sharedByteOffset, slots);
+    this.settingsPage = new SettingsPage(memory, geometry.sharedByteOffset);
     this.control = loadKernel(memory, 0, KERNEL_FILE);
     this.#listenFd = this.sys.listen('127.0.0.1', 0, 1024);
     let epoch = 1000n;
@@ -142,9 +148,11 @@ export class Harness {
       kernel: this.control,
       streamsAt: geometry.streamsByteOffset,
       streamsMax: streams,
-      retentionBytes: options.retentionBytes ?? 4 * MIB,
-      onFull: options.onFull ?? 'block',
-      overrides: [],
+      defaults: {
+        retentionBytes: options.retentionBytes ?? 4 * MIB,
+        onFull: options.onFull ?? 'block',
+        overrides: [],
+      },
       epoch: () => ++epoch,
       send: (shard, message) => this.order(shard, message),
     });
@@ -177,6 +185,7 @@ export class Harness {
       control,
       clock,
       settings: this.#settings,
+      settingsPage: this.settingsPage,
       areaAt: this.areaAt(thread),
       streamsAt: this.geometry.streamsByteOffset,
       eventfds: this.eventfds,
@@ -249,6 +258,12 @@ export class Harness {
           this.registry.attached(shard, message.stream);
           break;
         case 'log':
+          break;
+        case 'vote':
+          this.votes.push({ shard, offer: message.offer, fault: message.fault });
+          break;
+        case 'settings':
+          this.runsWith[shard] = message.version;
           break;
         default:
           this.heard.push(`${shard} ${message.type}`);

@@ -1,0 +1,144 @@
+/**
+ * Takes over a changed configuration while the broker runs, whole or not at all.
+ *
+ *   read ▶ validate all ▶ diff ─┬─ the same ─────────────▶ unchanged
+ *     │                         ├─ a key needs a restart ▶ needs-restart
+ *     └─ a fault ▶ refused      └─ apply ─┬─ accepted ───▶ applied
+ *                                         └─ not ────────▶ refused
+ *
+ * Invariant: `current` is what the whole broker runs with; it is replaced after `apply` has succeeded, and by nothing else.
+ */
+import type { Clock } from '../clock.js';
+import { diff, type Change } from './digest.js';
+import type { Configuration } from './load.js';
+import { TABLE } from './table.js';
+
+export type ReloadResult = 'applied' | 'unchanged' | 'refused' | 'needs-restart';
+
+/** One attempt, as it was logged. */
+export interface ReloadRecord {
+  /** When it began, in ms since 1970, UTC. */
+  readonly atMs: number;
+  /** Who asked: a signal, the watcher of files, or a function's caller. */
+  readonly by: string;
+  readonly result: ReloadResult;
+  /** Of what the broker runs with afterwards. */
+  readonly digest: string;
+  /** What differs between what it ran with and what was read; empty where that could not be read. */
+  readonly changed: readonly Change[];
+  /** Why it was refused, one line for each reason. */
+  readonly reasons: readonly string[];
+  readonly tookMs: number;
+}
+
+/** Attempts that are remembered. */
+const HISTORY_MAX = 32;
+/** Reasons and changes that one record holds; the sources may have thousands of faults. */
+const LINES_MAX = 50;
+
+export interface ReloaderOptions {
+  readonly current: Configuration;
+  /** Reads all sources anew; throws where they have faults. */
+  readonly load: () => Promise<Configuration>;
+  /** Takes the hot keys of it over, everywhere or nowhere; rejects where that cannot be. */
+  readonly apply: (next: Configuration) => Promise<void>;
+  readonly log: ReloadLog;
+  readonly clock: Clock;
+}
+
+export interface ReloadLog {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+}
+
+export class Reloader {
+  readonly #options: ReloaderOptions;
+  readonly #history: ReloadRecord[] = [];
+  #current: Configuration;
+  #running: Promise<ReloadRecord> | undefined;
+  #next: Promise<ReloadRecord> | undefined;
+
+  constructor(options: ReloaderOptions) {
+    this.#options = options;
+    this.#current = options.current;
+  }
+
+  get current(): Configuration {
+    return this.#current;
+  }
+
+  /** The last 32 attempts, oldest first. */
+  get history(): readonly ReloadRecord[] {
+    return this.#history;
+  }
+
+  /**
+   * Reads the sources and takes over what changed; never rejects. Who asks while an attempt is under way gets
+   * another one behind it, which sees all that was written until then; many who ask meanwhile share that one.
+   */
+  reload(by: string): Promise<ReloadRecord> {
+    if (this.#running === undefined) return this.#start(by);
+    this.#next ??= this.#running.then(() => {
+      this.#next = undefined;
+      return this.#start(by);
+    });
+    return this.#next;
+  }
+
+  #start(by: string): Promise<ReloadRecord> {
+    const running = this.#attempt(by).finally(() => {
+      if (this.#running === running) this.#running = undefined;
+    });
+    this.#running = running;
+    return running;
+  }
+
+  async #attempt(by: string): Promise<ReloadRecord> {
+    const { clock, load, apply } = this.#options;
+    const atMs = clock.wallMs();
+    const startedMs = clock.monotonicMs();
+    let result: ReloadResult = 'refused';
+    let changed: Change[] = [];
+    let reasons: string[] = [];
+    try {
+      const next = await load();
+      changed = diff(this.#current, next, TABLE);
+      if (changed.some((change) => change.apply === 'restart')) {
+        result = 'needs-restart';
+      } else if (changed.length === 0) {
+        result = 'unchanged';
+      } else {
+        await apply(next);
+        this.#current = next;
+        result = 'applied';
+      }
+    } catch (error) {
+      reasons = (error instanceof Error ? error.message : String(error)).split('\n');
+    }
+    const tookMs = clock.monotonicMs() - startedMs;
+    const { digest } = this.#current;
+    return this.#note({
+      ...{ atMs, by, result, digest, tookMs },
+      changed: changed.slice(0, LINES_MAX),
+      reasons: reasons.slice(0, LINES_MAX),
+    });
+  }
+
+  #note(record: ReloadRecord): ReloadRecord {
+    this.#history.push(record);
+    if (this.#history.length > HISTORY_MAX) this.#history.shift();
+    const { by, result, digest, changed, reasons, tookMs } = record;
+    const fields = {
+      ...{ result, digest, by },
+      tookMs: Math.round(tookMs * 10) / 10,
+      changed: changed.map(({ key, apply, before, after }) =>
+        apply === 'hot' ? { key, before, after } : { key, before, after, needs: 'restart' },
+      ),
+      ...(reasons.length === 0 ? {} : { reasons }),
+    };
+    const isFine = result === 'applied' || result === 'unchanged';
+    if (isFine) this.#options.log.info(fields, 'config reload');
+    else this.#options.log.warn(fields, 'config reload');
+    return record;
+  }
+}
