@@ -98,8 +98,11 @@ function whoIsAhead(results) {
   const said =
     ahead.length > 0
       ? `Ahead of MemoryStreamer: ${ahead.join('; ')}.`
-      : 'No peer is ahead in any of these.';
-  const valid = voids > 0 ? ` ${voids} of ${compared.length} comparisons are void.` : '';
+      : 'No peer is ahead in a valid comparison of these.';
+  const valid =
+    voids > 0
+      ? ` ${voids} of ${compared.length} comparisons are [void](perf/README.md#when-a-figure-is-void).`
+      : '';
   return `${said}${valid}`;
 }
 

@@ -259,7 +259,7 @@ async function main() {
     };
     const line = [];
     const tell = (name, figures, unit, digits = 0) => {
-      results.push({ frames, name, unit, ...rangeOf(figures) });
+      results.push({ frames, name, unit, roundCount: rounds, ...rangeOf(figures) });
       line.push(`${name} ${summary(figures, digits)} ${unit}`);
     };
     if (only.has('one')) tell('one', await perRun([job]), 'ns');

@@ -70,6 +70,7 @@ export function codec(options) {
       checkSpread: spread(check),
       checkGigabytesPerSecond: (payloadBytes + HEADER_BYTES) / median(check),
       voidBecause: noiseIn([{}], Math.max(spread(encode), spread(check))),
+      roundCount: encode.length,
       rounds: { encode, check },
     };
   });

@@ -75,6 +75,7 @@ export async function config(options) {
       name,
       title,
       ms: median(values),
+      roundCount: values.length,
       spread: spread(values),
       voidBecause: noiseIn([{}], spread(values)),
     };

@@ -113,20 +113,30 @@ function peersTable({ peers = [] }) {
 
 const HISTORY_SIZES = [16, 128, 1024];
 
+const valid = (figures, peer, size) =>
+  figures.find(
+    (one) =>
+      one.peer === peer &&
+      one.payloadBytes === size &&
+      one.framesPerSecond > 0 &&
+      one.voidBecause.length === 0,
+  );
+
+/** A run on a noisy machine is no step of the history. */
+function isComparable(figures, size) {
+  return valid(figures, 'memorystreamer', size) && valid(figures, 'nats', size);
+}
+
 /** MemoryStreamer's throughput over nats-server's in the same run, by commit: a ratio holds on another machine too. */
 function historyOf(all) {
   const steps = all
     .map(({ machine, results }) => ({ machine, figures: results.throughput?.figures ?? [] }))
-    .filter(({ figures }) => figures.some(({ peer }) => peer === 'memorystreamer'));
-  const find = (figures, peer, size) =>
-    figures.find(
-      (one) => one.peer === peer && one.payloadBytes === size && one.framesPerSecond > 0,
-    );
+    .filter(({ figures }) => HISTORY_SIZES.some((size) => isComparable(figures, size)));
   const lines = HISTORY_SIZES.map((size) => ({
     label: `${count(size)} B`,
     points: steps.flatMap(({ machine, figures }, step) => {
-      const [ours, nats] = [find(figures, 'memorystreamer', size), find(figures, 'nats', size)];
-      if (!ours || !nats) return [];
+      if (!isComparable(figures, size)) return [];
+      const [ours, nats] = [valid(figures, 'memorystreamer', size), valid(figures, 'nats', size)];
       const value = ours.framesPerSecond / nats.framesPerSecond;
       const said = `${machine.date.slice(0, 10)}, ${machine.commit.slice(0, HASH_LETTERS)}, ${size} B: ${value.toFixed(2)}x`;
       return [{ step, value, said }];
@@ -141,7 +151,7 @@ function historyOf(all) {
     el(
       'p',
       { class: 'soft' },
-      'Throughput over nats-server’s in the same run, from every result that is kept, oldest first.',
+      'Throughput over nats-server’s in the same run, from every result that is kept and valid, oldest first.',
     ),
     el(
       'div',

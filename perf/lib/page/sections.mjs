@@ -52,7 +52,7 @@ function figuresTable(figures, columns) {
       if (typeof value !== 'number') return value ?? '-';
       return Number.isInteger(value) ? value : Number(value.toPrecision(4));
     }),
-    figure.runs?.length ?? figure.rounds?.encode.length ?? 1,
+    figure.runs?.length ?? figure.roundCount,
     figure.missing || figure.failed
       ? absent(figure)
       : figure.voidBecause.map((w) => `void: ${w}`).join('; '),

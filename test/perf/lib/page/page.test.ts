@@ -37,6 +37,11 @@ const earlier = {
   machine: { ...result.machine, date: '2026-01-01T00:00:00.000Z', commit: '1111111222' },
 };
 
+/** Between the two, on a machine that others used. */
+const noisy = structuredClone(earlier);
+noisy.machine = { ...noisy.machine, date: '2026-01-01T12:00:00.000Z', commit: '2222222333' };
+noisy.results.throughput.figures[1]!.voidBecause = ['others had 40 % of the CPUs'];
+
 /** What Chromium does of its own accord, updates and look-ups, is switched off. */
 const QUIET = [
   '--no-sandbox',
@@ -94,7 +99,7 @@ describe.skipIf(executablePath === undefined)('the page', () => {
   const requests: string[] = [];
 
   beforeAll(async () => {
-    writeFileSync(file, pageOf(result, [earlier]));
+    writeFileSync(file, pageOf(result, [earlier, noisy]));
     browser = await chromium.launch({ executablePath: executablePath ?? '', args: QUIET });
     page = await browser.newPage({ viewport: { width: 1200, height: 900 } });
     page.on('console', (message) => complaints.push(message.text()));
@@ -202,7 +207,7 @@ describe.skipIf(executablePath === undefined)('the page', () => {
     for (const step of steps) expect(step / steps[0]!).toBeCloseTo(1, 1);
   });
 
-  it('draws the history over commits, oldest first', async () => {
+  it('draws the history over commits, oldest first, without a run that is void', async () => {
     const dots = page.locator('#history circle');
     await expect(dots.locator('title').allTextContents()).resolves.toEqual([
       '2026-01-01, 1111111, 16 B: 4.00x',

@@ -112,7 +112,7 @@ export const result = {
           checkGigabytesPerSecond: 10,
           checkSpread: 0.01,
           voidBecause: [],
-          rounds: { encode: [1500], check: [1600] },
+          roundCount: 5,
         },
       ],
     },
