@@ -21,9 +21,22 @@ const steps = {
   to: 'STEPS: bool = true',
 };
 
-/** Those in build/ are for the thread tests alone and are not packed (src/ring/kernel/chaos.ts). */
+/** For the tests of how versions meet: version 1 under another number. */
+const secondVersion = {
+  file: 'src/frame/layout.ts',
+  from: 'PROTOCOL_VERSION = 1',
+  to: 'PROTOCOL_VERSION = 2',
+};
+
+/** Those in build/ are for tests alone and are not packed (src/ring/kernel/chaos.ts). */
 const kernels = [
   { entry: 'src/frame/kernel/index.ts', out: 'dist/frame/kernel.wasm', shared: false },
+  {
+    entry: 'src/frame/kernel/index.ts',
+    out: 'build/frame-kernel-v2.wasm',
+    shared: false,
+    replace: [secondVersion],
+  },
   { ...shard, out: 'dist/shards/kernel.wasm' },
   { ...shard, out: 'build/kernel-chaos.wasm', replace: [chaos] },
   { ...shard, out: 'build/kernel-steps.wasm', replace: [steps] },

@@ -10,8 +10,16 @@ export const root = join(dirname(fileURLToPath(import.meta.url)), '..');
  * `shared`: it imports a shared memory of any size (the broker's arena); else a private one (the client
  * library, which needs no threads). `replace` is a list of `{file, from, to}`: changes of the sources for
  * this build alone; each must be found. `names`: functions keep their names, for profiles; the code is the same.
+ * `optimize: false` keeps every branch of the source a branch.
  */
-export async function buildKernel({ entry, out: target, shared, replace = [], names = false }) {
+export async function buildKernel({
+  entry,
+  out: target,
+  shared,
+  replace = [],
+  names = false,
+  optimize = true,
+}) {
   const files = new Map();
   const missing = new Set(replace);
   const { error, stderr } = await asc.main(
@@ -19,7 +27,7 @@ export async function buildKernel({ entry, out: target, shared, replace = [], na
       entry,
       '--outFile',
       target,
-      '-O3',
+      ...(optimize ? ['-O3'] : []),
       '--noAssert',
       '--runtime',
       'stub',

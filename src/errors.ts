@@ -15,6 +15,7 @@ export const ERROR_CODES = {
   MS_ERR_TIMEOUT: 'no answer in time',
   MS_ERR_REFUSED: 'the broker refused the request',
   MS_ERR_PROTOCOL: 'the peer broke the protocol',
+  MS_ERR_UNTRUSTED: 'the broker did not prove itself, or offers less than is demanded',
   MS_ERR_FRAME_TOO_LARGE: 'the payload is larger than a frame can hold',
   MS_ERR_SUBJECT: 'the subject is not valid',
   MS_ERR_INPUT: 'the input cannot be read',

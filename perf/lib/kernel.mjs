@@ -1,6 +1,7 @@
 // The one place here that knows what the kernel's exports look like to JavaScript.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { projectRoot } from './paths.mjs';
 
 const TYPE_DATA = 0x20;
@@ -33,4 +34,33 @@ export function loadKernel(bytes, build = projectRoot) {
   const { exports } = new WebAssembly.Instance(module, { env: { memory } });
   const { check } = exports;
   return { memory, check, encode: encoderOf(exports.encode) };
+}
+
+/** The client's encoder and decoder, and its kernel's keyed frames over `bytes` from offset 0 of their area. */
+export async function loadCodec(bytes, build = projectRoot) {
+  const load = (name) => import(pathToFileURL(join(build, 'dist', 'frame', name)).href);
+  const { FrameDecoder, FrameEncoder } = await load('codec.js');
+  const { FrameKernel, FrameKey } = await load('frame-kernel.js');
+  const { TYPES_FROM_CLIENT } = await load('names.js');
+  const capacity = 256 * 1024;
+  const areas = FrameEncoder.areaBytes(capacity) + FrameDecoder.areaBytes(capacity);
+  const kernel = new FrameKernel(areas + bytes + FrameKey.areaBytes + 64);
+  const encoder = new FrameEncoder(kernel, capacity);
+  const decoder = new FrameDecoder(kernel, TYPES_FROM_CLIENT, capacity);
+  const key = new FrameKey(kernel);
+  const secret = Uint8Array.from({ length: 16 }, (_, i) => i);
+  const start = kernel.reserve(bytes);
+  const table = kernel.reserve(8);
+  const [low, high] = TYPES_FROM_CLIENT;
+  const { call } = kernel;
+  const keyed = {
+    /** Counters begin at 0 again. */
+    rewind: () => key.set(secret),
+    encode: (at, payloadBytes) =>
+      call.encodeKeyed(start + at, TYPE_DATA, 0, 0, 1, payloadBytes, 1, 0, 1, 0, key.byteOffset),
+    check: (at, payloadBytes) =>
+      call.scanKeyed(start + at, (47 + payloadBytes) & ~7, table, 1, low, high, key.byteOffset) ===
+      1,
+  };
+  return { encoder, decoder, keyed };
 }

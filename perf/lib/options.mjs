@@ -20,7 +20,8 @@ const full = {
     windowBytes: 4 * 1024 * 1024,
     logFrames: 400_000,
     codecRounds: 5,
-    codecMs: 60,
+    codecMs: 30,
+    codecHeapFrames: 10_000_000,
     configTimes: 50,
   },
 };
@@ -43,6 +44,7 @@ const smoke = {
     windowBytes: 128 * 1024,
     codecRounds: 1,
     codecMs: 1,
+    codecHeapFrames: 20_000,
     configTimes: 2,
   },
 };

@@ -13,6 +13,7 @@ const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ['sub', async (): Promise<Command> => (await import('./sub.js')).runSub],
   ['ping', async (): Promise<Command> => (await import('./ping.js')).runPing],
   ['config', async (): Promise<Command> => (await import('./config.js')).runConfig],
+  ['frame', async (): Promise<Command> => (await import('./frame.js')).runFrame],
 ]);
 
 /** Runs the command line `argv` (without node and script), and ends the process with its code. */

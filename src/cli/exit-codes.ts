@@ -18,6 +18,7 @@ const EXIT_CODES: Partial<Record<ErrorCode, number>> = {
   MS_ERR_CONNECTION_LOST: EXIT_UNREACHABLE,
   MS_ERR_TIMEOUT: EXIT_UNREACHABLE,
   MS_ERR_REFUSED: EXIT_REFUSED,
+  MS_ERR_UNTRUSTED: EXIT_REFUSED,
 };
 
 export function exitCodeOf(error: unknown): number {

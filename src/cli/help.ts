@@ -10,6 +10,7 @@ Usage:
   memorystreamer sub …             subscribe to streams
   memorystreamer ping              ask whether the broker answers, and how soon
   memorystreamer config …          check, print and explain configurations
+  memorystreamer frame …           look at frames, and make them
   memorystreamer COMMAND --help    flags and examples of a command
   memorystreamer --version
 

@@ -2,6 +2,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { connect } from '../client/client.js';
 import { numberOf, parseFlags, rootCause, urlOf, usageError } from './client-options.js';
+import {
+  CREDENTIAL_FLAGS,
+  CREDENTIAL_HELP,
+  credentialOf,
+  type Identity,
+} from './credential-flags.js';
 import { EXIT_DONE } from './exit-codes.js';
 import { Output } from './output.js';
 
@@ -28,11 +34,13 @@ Flags:
   --interval MS  between an answer and the next PING; default ${INTERVAL_MS}
   --timeout MS   for the connection, and for each answer; default ${TIMEOUT_MS}
   --url URL      the broker; else MEMORYSTREAMER_URL, else ms://127.0.0.1:7878
+${CREDENTIAL_HELP}
   --help
 `;
 
 interface PingOptions {
   url: string;
+  identity: Identity;
   count: number;
   intervalMs: number;
   timeoutMs: number;
@@ -49,6 +57,7 @@ export async function runPing(argv: readonly string[]): Promise<number> {
   const client = await connect(url, {
     name: 'memorystreamer-ping',
     reconnect: false,
+    ...options.identity,
     connectTimeoutMs: timeoutMs,
   });
   try {
@@ -67,6 +76,7 @@ function parse(argv: readonly string[]): PingOptions | undefined {
     allowPositionals: true,
     options: {
       url: { type: 'string' },
+      ...CREDENTIAL_FLAGS,
       count: { type: 'string' },
       interval: { type: 'string' },
       timeout: { type: 'string' },
@@ -77,6 +87,7 @@ function parse(argv: readonly string[]): PingOptions | undefined {
   if (positionals.length > 0) throw usageError('ping takes no argument; the broker is --url');
   return {
     url: urlOf(values.url),
+    identity: credentialOf(values),
     count: numberOf('count', values.count, 1, 1_000_000) ?? 1,
     intervalMs: numberOf('interval', values.interval, 0, TIMEOUT_MS_MAX) ?? INTERVAL_MS,
     timeoutMs: numberOf('timeout', values.timeout, 1, TIMEOUT_MS_MAX) ?? TIMEOUT_MS,

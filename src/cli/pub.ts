@@ -8,6 +8,12 @@ import { systemClock } from '../clock.js';
 import { MemoryStreamerError } from '../errors.js';
 import { PAYLOAD_BYTES_MAX } from '../frame/layout.js';
 import { numberOf, parseFlags, rootCause, subjectOf, urlOf, usageError } from './client-options.js';
+import {
+  CREDENTIAL_FLAGS,
+  CREDENTIAL_HELP,
+  credentialOf,
+  type Identity,
+} from './credential-flags.js';
 import { EXIT_DONE } from './exit-codes.js';
 
 const READ_BYTES = 256 * 1024;
@@ -38,6 +44,7 @@ Flags:
   --count N     generate N frames of --size bytes, and read nothing
   --rate N      at most N frames a second
   --url URL     the broker; else MEMORYSTREAMER_URL, else ms://127.0.0.1:7878
+${CREDENTIAL_HELP}
   --help
 `;
 
@@ -49,6 +56,7 @@ type Source =
 interface PubOptions {
   subject: string;
   url: string;
+  identity: Identity;
   file: string | undefined;
   source: Source;
   rate: number | undefined;
@@ -62,7 +70,11 @@ export async function runPub(argv: readonly string[]): Promise<number> {
     return EXIT_DONE;
   }
   // Frames that were lost with a connection may be in the stream or not: a pipe must not guess.
-  const client = await connect(options.url, { name: 'memorystreamer-pub', reconnect: false });
+  const client = await connect(options.url, {
+    name: 'memorystreamer-pub',
+    reconnect: false,
+    ...options.identity,
+  });
   try {
     await publishAll(client, await client.publisher(options.subject), options);
     await client.drain();
@@ -80,6 +92,7 @@ function parse(argv: readonly string[]): PubOptions | undefined {
     allowPositionals: true,
     options: {
       url: { type: 'string' },
+      ...CREDENTIAL_FLAGS,
       file: { type: 'string' },
       raw: { type: 'boolean' },
       size: { type: 'string' },
@@ -95,6 +108,7 @@ function parse(argv: readonly string[]): PubOptions | undefined {
   return {
     subject: subjectOf('pub', positionals),
     url: urlOf(values.url),
+    identity: credentialOf(values),
     file,
     source: sourceOf(raw, size, count, file),
     rate: numberOf('rate', values.rate, 1, RATE_MAX),

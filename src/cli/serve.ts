@@ -7,6 +7,7 @@
  *    error              exit 1            kill, exit 1
  */
 import { systemClock } from '../clock.js';
+import { credentialsOf } from '../config/credentials.js';
 import { loadConfiguration, type Configuration } from '../config/load.js';
 import { Reloader } from '../config/reload.js';
 import type { Config } from '../config/table.js';
@@ -36,7 +37,11 @@ export async function runServe(argv: readonly string[], start?: StartBroker): Pr
   const signals = new Signals(first, log);
   const watcher = watchFiles(first, signals, log);
   const startBroker = start ?? (await loadStartBroker());
-  const broker = await startBroker({ config, log });
+  const broker = await startBroker({
+    config,
+    log,
+    credentials: credentialsOf(config.credentials, first.secrets),
+  });
   signals.broker = broker;
   signals.reloadBy(
     new Reloader({

@@ -3,6 +3,12 @@ import { connect, type Client } from '../client/client.js';
 import type { Message, Subscription } from '../client/subscription.js';
 import type { From } from '../frame/payloads.js';
 import { numberOf, parseFlags, rootCause, subjectOf, urlOf, usageError } from './client-options.js';
+import {
+  CREDENTIAL_FLAGS,
+  CREDENTIAL_HELP,
+  credentialOf,
+  type Identity,
+} from './credential-flags.js';
 import { EXIT_DONE } from './exit-codes.js';
 import { Output } from './output.js';
 
@@ -30,6 +36,7 @@ Flags:
   --json        a line of JSON for each frame: subject, stream, sequence, timestamp, payload (base64)
   --raw         payloads only, with nothing between them
   --url URL     the broker; else MEMORYSTREAMER_URL, else ms://127.0.0.1:7878
+${CREDENTIAL_HELP}
   --help
 `;
 
@@ -38,6 +45,7 @@ type Format = 'lines' | 'json' | 'raw';
 interface SubOptions {
   subject: string;
   url: string;
+  identity: Identity;
   from: From;
   count: number;
   format: Format;
@@ -51,7 +59,11 @@ export async function runSub(argv: readonly string[]): Promise<number> {
     return EXIT_DONE;
   }
   // A gap that a new connection might leave is not for a pipe to find out: it ends instead.
-  const client = await connect(options.url, { name: 'memorystreamer-sub', reconnect: false });
+  const client = await connect(options.url, {
+    name: 'memorystreamer-sub',
+    reconnect: false,
+    ...options.identity,
+  });
   try {
     await printAll(client, options);
     return EXIT_DONE;
@@ -68,6 +80,7 @@ function parse(argv: readonly string[]): SubOptions | undefined {
     allowPositionals: true,
     options: {
       url: { type: 'string' },
+      ...CREDENTIAL_FLAGS,
       from: { type: 'string', default: 'new' },
       count: { type: 'string' },
       json: { type: 'boolean' },
@@ -81,6 +94,7 @@ function parse(argv: readonly string[]): SubOptions | undefined {
   return {
     subject: subjectOf('sub', positionals),
     url: urlOf(values.url),
+    identity: credentialOf(values),
     from: fromOf(values.from),
     count: numberOf('count', values.count, 1, Number.MAX_SAFE_INTEGER) ?? Infinity,
     format: json ? 'json' : raw ? 'raw' : 'lines',

@@ -57,6 +57,10 @@ export interface PublishOptions {
 /** Refusals that another attempt does not cure. */
 const FINAL_REFUSALS = new Set(['UNSUPPORTED_VERSION', 'AUTH_REQUIRED', 'AUTH_FAILED']);
 
+function isFinal({ code, protocolCode = '' }: MemoryStreamerError): boolean {
+  return code === 'MS_ERR_UNTRUSTED' || FINAL_REFUSALS.has(protocolCode);
+}
+
 /**
  * Connects to the broker at `url` (`ms://host:port`). Rejects with MS_ERR_UNREACHABLE, MS_ERR_REFUSED or
  * MS_ERR_PROTOCOL: the first connection is tried once.
@@ -204,7 +208,7 @@ export class Client extends EventEmitter<ClientEvents> {
     for (const publication of this.#publications.values()) publication.detach();
     this.emit('lost', error);
     const { reconnect, clock, random } = this.#settings;
-    const final = FINAL_REFUSALS.has(error.protocolCode ?? '');
+    const final = isFinal(error);
     if (reconnect === false || final || this.#attempt >= reconnect.attemptsMax) {
       this.#finish(error);
       return;
@@ -534,7 +538,10 @@ function subjectError(subject: string, fault: string): MemoryStreamerError {
 }
 
 /** What a lost connection means to those who wait: refused, or lost. */
+/** Losses whose own code says more than that there was one. */
+const KEPT_AS_THEY_ARE = new Set(['MS_ERR_REFUSED', 'MS_ERR_CONNECTION_LOST', 'MS_ERR_UNTRUSTED']);
+
 function asLoss(reason: MemoryStreamerError): MemoryStreamerError {
-  if (reason.code === 'MS_ERR_REFUSED' || reason.code === 'MS_ERR_CONNECTION_LOST') return reason;
+  if (KEPT_AS_THEY_ARE.has(reason.code)) return reason;
   return new MemoryStreamerError('MS_ERR_CONNECTION_LOST', reason.message, { cause: reason });
 }

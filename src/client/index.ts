@@ -1,5 +1,5 @@
 export { Client, connect, type ClientEvents, type PublishOptions } from './client.js';
-export type { ClientClock, ConnectOptions, ReconnectOptions } from './options.js';
+export type { ClientAuth, ClientClock, ConnectOptions, ReconnectOptions } from './options.js';
 export type { Published } from './publication.js';
 export { Publisher } from './publisher.js';
 export {

@@ -1,6 +1,8 @@
 /** What `connect` may be told, the defaults, and what a URL says. */
+import { randomBytes } from 'node:crypto';
 import { systemClock, systemRandom, type Clock, type Random } from '../clock.js';
 import { MemoryStreamerError } from '../errors.js';
+import type { ClientCredential, RandomBytes } from '../frame/handshake.js';
 
 /** Time, passed in. */
 export interface ClientClock extends Clock {
@@ -26,8 +28,22 @@ export interface ReconnectOptions {
   attemptsMax?: number;
 }
 
+/** Who the client is: by a token that it shows, or by a key whose secret it proves to know, and the broker too. */
+export type ClientAuth =
+  | { readonly token: string }
+  | {
+      /** 1–64 of `A-Z a-z 0-9 . _ -`. */
+      readonly keyId: string;
+      /** 16 bytes or more. */
+      readonly secret: Uint8Array | string;
+    };
+
 /** What `connect` may be told; all of it may be left out. */
 export interface ConnectOptions {
+  /** Default: nobody in particular. */
+  auth?: ClientAuth;
+  /** `siphash-2-4`: frames are keyed, or the connection is not made; needs a `keyId`. Default `any`: keyed where both can. */
+  integrity?: 'any' | 'siphash-2-4';
   /** Told to the broker as `name/version`-like text, for its logs. Default `memorystreamer-node`. */
   name?: string;
   /** Ends the attempt to connect; without effect once connected. */
@@ -53,6 +69,9 @@ export interface Settings {
   readonly port: number;
   readonly url: string;
   readonly name: string;
+  readonly credential: ClientCredential | undefined;
+  readonly isKeyingRequired: boolean;
+  readonly randomBytes: RandomBytes;
   readonly reconnect: Readonly<Required<ReconnectOptions>> | false;
   readonly connectTimeoutMs: number;
   readonly sendBufferBytes: number;
@@ -67,13 +86,15 @@ export const DEFAULT_URL = `ms://127.0.0.1:${DEFAULT_PORT}`;
 
 const MIB = 2 ** 20;
 
-/** Throws MS_ERR_USAGE where `url` is not `ms://host[:port]`. */
+/** Throws MS_ERR_USAGE where `url` is not `ms://host[:port]`, or the options contradict each other. */
 export function settingsOf(url: string, options: ConnectOptions): Settings {
   const { reconnect = {} } = options;
   return {
     ...addressOf(url),
     url,
     name: options.name ?? 'memorystreamer-node',
+    ...identityOf(options),
+    randomBytes,
     reconnect: reconnect && {
       delayMs: reconnect.delayMs ?? 100,
       delayMsMax: reconnect.delayMsMax ?? 10_000,
@@ -86,6 +107,31 @@ export function settingsOf(url: string, options: ConnectOptions): Settings {
     clock: options.clock ?? systemClientClock,
     random: options.random ?? systemRandom,
   };
+}
+
+const KEY_ID = /^[A-Za-z0-9._-]{1,64}$/;
+const SECRET_BYTES_MIN = 16;
+
+function identityOf({ auth, integrity = 'any' }: ConnectOptions) {
+  const isKeyingRequired = integrity === 'siphash-2-4';
+  if (isKeyingRequired && (auth === undefined || !('keyId' in auth))) {
+    throw usageError('integrity siphash-2-4 needs a key: auth with keyId and secret');
+  }
+  if (auth === undefined) return { credential: undefined, isKeyingRequired };
+  if ('token' in auth) {
+    return { credential: { method: 'token', token: auth.token } as const, isKeyingRequired };
+  }
+  const secret = Buffer.from(auth.secret);
+  if (!KEY_ID.test(auth.keyId)) throw usageError('a keyId is 1 to 64 of A-Z a-z 0-9 . _ -');
+  if (secret.length < SECRET_BYTES_MIN) {
+    throw usageError(`a secret has at least ${SECRET_BYTES_MIN} bytes`);
+  }
+  const credential = { method: 'hmac-sha256', keyId: auth.keyId, secret } as const;
+  return { credential, isKeyingRequired };
+}
+
+function usageError(text: string): MemoryStreamerError {
+  return new MemoryStreamerError('MS_ERR_USAGE', text);
 }
 
 function addressOf(url: string): { host: string; port: number } {

@@ -4,7 +4,7 @@
  * the socket, never to both. More load makes larger writes, not more of them.
  */
 import { FrameEncoder, type FrameFields } from '../frame/codec.js';
-import type { FrameKernel } from '../frame/frame-kernel.js';
+import type { FrameKernel, FrameKey } from '../frame/frame-kernel.js';
 
 /** One write to the socket at most; it holds any frame, and is small enough to stay in a core's cache. */
 export const BLOCK_BYTES = 128 * 1024;
@@ -34,8 +34,9 @@ export class Outbox {
     this.#sink = sink;
   }
 
-  static blocks(kernel: FrameKernel, blockCount: number): FrameEncoder[] {
-    return Array.from({ length: blockCount }, () => new FrameEncoder(kernel, BLOCK_BYTES));
+  /** Blocks share the direction's key: they are filled, and sent, one after another. */
+  static blocks(kernel: FrameKernel, blockCount: number, key: FrameKey): FrameEncoder[] {
+    return Array.from({ length: blockCount }, () => new FrameEncoder(kernel, BLOCK_BYTES, key));
   }
 
   /** Whether the socket has taken everything. */

@@ -2,27 +2,31 @@
  * One connection: the socket, the two directions of frames on it, HELLO, requests and their answers, and
  * the heartbeat. It is made once and lost once; making it again is the client's business.
  *
- *   connecting ──connected──> greeting ──WELCOME──> live ──GOODBYE──> leaving
- *        └──────────────────────┴────────────────────┴────────────────────┴──> lost
+ *   connecting ──connected──> greeting ──WELCOME──────────────> live ──GOODBYE──> leaving
+ *        │                       └──CHALLENGE──> proving ──────^ │                   │
+ *        └───────────────────────┴──────────────────┴─────────────┴───────────────────┴──> lost
  */
 import { connect as connectSocket, type Socket } from 'node:net';
 import { MemoryStreamerError } from '../errors.js';
 import { FrameDecoder, type FrameEncoder, type FrameFields } from '../frame/codec.js';
 import {
+  TYPE_CHALLENGE,
   TYPE_ERROR,
   TYPE_GOODBYE,
   TYPE_HELLO,
   TYPE_OPENED,
   TYPE_PING,
   TYPE_PONG,
+  TYPE_PROOF,
   TYPE_SUBSCRIBED,
   TYPE_UNSUBSCRIBED,
   TYPE_WELCOME,
 } from '../frame/codes.js';
-import { FrameKernel } from '../frame/frame-kernel.js';
+import { FrameKernel, FrameKey } from '../frame/frame-kernel.js';
+import { ClientHandshake, isFault, type HandshakeFault } from '../frame/handshake.js';
 import { PROTOCOL_VERSION } from '../frame/layout.js';
-import { TYPES_FROM_SERVER, errorName, isFatal } from '../frame/names.js';
-import { encodePayload, parseWelcome, type Welcome } from '../frame/payloads.js';
+import { TYPES_FROM_SERVER, errorName, isFatal, typeName } from '../frame/names.js';
+import { encodePayload, type Welcome } from '../frame/payloads.js';
 import type { Settings } from './options.js';
 import { BLOCK_BYTES, Outbox } from './outbox.js';
 
@@ -31,7 +35,7 @@ const RECEIVE_BYTES = 256 * 1024;
 /** The heartbeat's clock ticks this many times in each `heartbeatMs`. */
 const TICKS_PER_HEARTBEAT = 4;
 
-type State = 'connecting' | 'greeting' | 'live' | 'leaving' | 'lost';
+type State = 'connecting' | 'greeting' | 'proving' | 'live' | 'leaving' | 'lost';
 
 /** Takes the answer to a request (the decoder stands on it), or why there is none. */
 export type Answered = (frame: FrameDecoder | undefined, error?: MemoryStreamerError) => void;
@@ -55,15 +59,27 @@ export interface TransportHandlers {
 export class TransportMemory {
   readonly decoder: FrameDecoder;
   readonly blocks: FrameEncoder[];
+  /** Of what is sent, and of what is received. */
+  readonly sendKey: FrameKey;
+  readonly receiveKey: FrameKey;
 
   constructor(sendBufferBytes: number) {
     // Two at least: one fills while the socket takes the other.
     const blockCount = Math.max(2, Math.ceil(sendBufferBytes / BLOCK_BYTES));
     const kernel = new FrameKernel(
-      FrameDecoder.areaBytes(RECEIVE_BYTES) + blockCount * BLOCK_BYTES,
+      FrameDecoder.areaBytes(RECEIVE_BYTES) + blockCount * BLOCK_BYTES + 2 * FrameKey.areaBytes,
     );
-    this.decoder = new FrameDecoder(kernel, TYPES_FROM_SERVER, RECEIVE_BYTES);
-    this.blocks = Outbox.blocks(kernel, blockCount);
+    this.sendKey = new FrameKey(kernel);
+    this.receiveKey = new FrameKey(kernel);
+    this.decoder = new FrameDecoder(kernel, TYPES_FROM_SERVER, RECEIVE_BYTES, this.receiveKey);
+    this.blocks = Outbox.blocks(kernel, blockCount, this.sendKey);
+  }
+
+  /** Of a connection that is no more; its keys are wiped. */
+  reset(): void {
+    this.sendKey.clear();
+    this.receiveKey.clear();
+    this.decoder.reset();
   }
 }
 
@@ -71,7 +87,9 @@ export class Transport {
   readonly outbox: Outbox;
   readonly #settings: Settings;
   readonly #handlers: TransportHandlers;
+  readonly #memory: TransportMemory;
   readonly #decoder: FrameDecoder;
+  readonly #handshake: ClientHandshake;
   readonly #socket: Socket;
   readonly #requests = new Map<number, Answered>();
   #state: State = 'connecting';
@@ -86,8 +104,18 @@ export class Transport {
   constructor(settings: Settings, memory: TransportMemory, handlers: TransportHandlers) {
     this.#settings = settings;
     this.#handlers = handlers;
+    this.#memory = memory;
     this.#decoder = memory.decoder;
-    this.#decoder.reset();
+    memory.reset();
+    // WELCOME may say that what follows it is keyed.
+    this.#decoder.oneByOne = true;
+    this.#handshake = new ClientHandshake({
+      versions: [PROTOCOL_VERSION],
+      name: settings.name,
+      credential: settings.credential,
+      isKeyingRequired: settings.isKeyingRequired,
+      random: settings.randomBytes,
+    });
     this.#heardMs = settings.clock.monotonicMs();
     const { host, port } = settings;
     this.#socket = connectSocket({
@@ -165,24 +193,64 @@ export class Transport {
 
   #greet(): void {
     this.#state = 'greeting';
-    const { name } = this.#settings;
-    const hello = { versions: [PROTOCOL_VERSION], client: name };
-    this.request(TYPE_HELLO, hello, (frame, error) => {
-      if (frame === undefined) {
-        if (error !== undefined) this.fail(error);
-        return;
-      }
-      const welcome = frame.type === TYPE_WELCOME ? parseWelcome(frame.payload) : undefined;
-      if (welcome?.version !== PROTOCOL_VERSION || welcome.integrity !== 'xxh64') {
-        this.#broken('its WELCOME does not fit');
-        return;
-      }
-      this.#state = 'live';
-      this.#heartbeatMs = welcome.heartbeatMs;
-      this.#cancelTimer();
-      this.#tickLater();
-      this.#handlers.live(welcome);
+    this.#ask(TYPE_HELLO, this.#handshake.hello(), (frame) => {
+      if (frame.type === TYPE_CHALLENGE) this.#prove(frame.payload);
+      else this.#welcomed(frame);
     });
+  }
+
+  #prove(challenge: Uint8Array): void {
+    const proof = this.#handshake.challenged(challenge);
+    if (isFault(proof)) {
+      this.#distrust(proof);
+      return;
+    }
+    this.#state = 'proving';
+    this.#ask(TYPE_PROOF, proof, (frame) => this.#welcomed(frame));
+  }
+
+  #welcomed(frame: FrameDecoder): void {
+    if (frame.type !== TYPE_WELCOME) {
+      this.#broken(`${typeName(frame.type)} is no answer to HELLO`);
+      return;
+    }
+    const greeted = this.#handshake.welcomed(frame.payload);
+    if (isFault(greeted)) {
+      this.#distrust(greeted);
+      return;
+    }
+    const { welcome, keys } = greeted;
+    if (keys) {
+      this.#memory.sendKey.set(keys.clientToServer);
+      this.#memory.receiveKey.set(keys.serverToClient);
+      keys.clientToServer.fill(0);
+      keys.serverToClient.fill(0);
+    }
+    this.#decoder.oneByOne = false;
+    this.#state = 'live';
+    this.#heartbeatMs = welcome.heartbeatMs;
+    this.#cancelTimer();
+    this.#tickLater();
+    this.#handlers.live(welcome);
+  }
+
+  #distrust({ fault, isUntrusted }: HandshakeFault): void {
+    if (isUntrusted) {
+      const text = `${this.#settings.url} is not trusted: ${fault}`;
+      this.fail(new MemoryStreamerError('MS_ERR_UNTRUSTED', text));
+    } else {
+      this.#broken(fault);
+    }
+  }
+
+  /** A request of the handshake. */
+  #ask(type: number, payload: Uint8Array, answered: (frame: FrameDecoder) => void): void {
+    const id = this.#nextRequest++;
+    this.#requests.set(id, (frame, error) => {
+      if (frame !== undefined) answered(frame);
+      else if (error !== undefined) this.fail(error);
+    });
+    this.outbox.control({ type, sequence: BigInt(id), payload });
   }
 
   #received(byteCount: number): boolean {
@@ -198,6 +266,7 @@ export class Transport {
   #frame(frame: FrameDecoder): void {
     switch (frame.type) {
       case TYPE_WELCOME:
+      case TYPE_CHALLENGE:
       case TYPE_SUBSCRIBED:
       case TYPE_UNSUBSCRIBED:
         this.#answer(frame);
@@ -207,6 +276,8 @@ export class Transport {
         if (!this.#answer(frame)) this.#handlers.frame(frame);
         break;
       case TYPE_PING:
+        // Between PROOF and WELCOME nothing is sent: the broker may count on keyed frames already.
+        if (this.#state === 'proving') break;
         this.control({
           type: TYPE_PONG,
           sequence: frame.sequence,
@@ -305,6 +376,8 @@ export class Transport {
     this.#state = 'lost';
     this.#cancelTimer();
     this.outbox.close();
+    this.#memory.sendKey.clear();
+    this.#memory.receiveKey.clear();
     const error =
       this.#reason ??
       new MemoryStreamerError(

@@ -1,4 +1,5 @@
 /** What no key can say alone: how values fit each other, and the machine. */
+import { credentialFaults } from './credentials.js';
 import { isIPv4 } from 'node:net';
 import type { Machine } from './machine.js';
 import { KEYS, type FlatConfig, type KeyName } from './table.js';
@@ -78,7 +79,10 @@ function shardCount(shards: FlatConfig['shards'], machine: Machine): number {
 export function fitsTogether(values: FlatConfig): Verdict {
   const errors: Broken[] = [];
   const host = values['listen.host'];
-  if (!isLoopback(host) && !values['listen.insecure']) {
+  const auth = { required: values['auth.required'], integrity: values['auth.integrity'] };
+  errors.push(...credentialFaults(values.credentials, auth));
+  const isGuarded = auth.required || auth.integrity !== 'any';
+  if (!isLoopback(host) && !isGuarded && !values['listen.insecure']) {
     errors.push({
       key: 'listen.host',
       text:
@@ -102,7 +106,23 @@ export function fitsTogether(values: FlatConfig): Verdict {
   const standard = 'streams.default.retention.bytes';
   check(standard, [], values[standard]);
   retentions.forEach((bytes, at) => check('streams.overrides', [at, 'retention', 'bytes'], bytes));
-  return { errors, warnings: [] };
+  return { errors, warnings: openDoors(values, isGuarded) };
+}
+
+/** What an operator may not have meant. */
+function openDoors(values: FlatConfig, isGuarded: boolean): Broken[] {
+  const warnings: Broken[] = [];
+  const { credentials } = values;
+  if (credentials.length > 0 && !isGuarded) {
+    const text = 'there are credentials, but whoever shows none may do everything; set it to true';
+    warnings.push({ key: 'auth.required', text });
+  }
+  const hasTokens = credentials.some(({ method }) => method === 'token');
+  if (hasTokens && !isLoopback(values['listen.host']) && !values['auth.insecureTokens']) {
+    const text = 'tokens from other machines are refused, for they would be readable on the way';
+    warnings.push({ key: 'auth.insecureTokens', text });
+  }
+  return warnings;
 }
 
 /** 127.0.0.0/8 and ::1, also as IPv4 in IPv6. */

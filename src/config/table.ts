@@ -16,6 +16,7 @@ import {
   truth,
   type Kind,
 } from './kinds.js';
+import { credentialList } from './credentials.js';
 import { GIB, KIB, MIB } from './units.js';
 
 /** Whether a change of the key is taken by a broker that runs, or by the next one. */
@@ -142,6 +143,52 @@ export const KEYS = {
     'hot',
     'What streams of some subjects have in place of streams.default. The first item whose subject covers ' +
       "the stream's counts, whole. It holds for streams that begin after it was set.",
+  ),
+  'auth.required': entry(
+    truth(),
+    false,
+    'restart',
+    'Whether a client must say who it is, by one of the credentials, before anything else.',
+  ),
+  'auth.integrity': entry(
+    oneOf('any', 'siphash-2-4'),
+    'any',
+    'restart',
+    'What frames are protected by: "any" leaves it to the client, "siphash-2-4" takes keyed connections ' +
+      'only, which come by "hmac-sha256".',
+  ),
+  'auth.handshakeTimeout': entry(
+    duration(100, 10 * MINUTE_MS),
+    10 * SECOND_MS,
+    'restart',
+    'How long a connection may take to say who it is, whatever it sends meanwhile.',
+  ),
+  'auth.maxPending': entry(
+    integer(1, 1_000_000),
+    1_024,
+    'restart',
+    'Connections at once that have not yet said who they are; beyond it the oldest of them is ended. Each ' +
+      'shard has its part.',
+  ),
+  'auth.attemptsPerMinute': entry(
+    integer(1, 1_000_000),
+    60,
+    'restart',
+    'Failures that one address may have (for IPv6 one /64); who has more is refused unheard until a ' +
+      'part of the minute has passed.',
+  ),
+  'auth.insecureTokens': entry(
+    truth(),
+    false,
+    'restart',
+    'Takes tokens from other machines although the connection is not encrypted.',
+  ),
+  credentials: entry(
+    credentialList(),
+    [],
+    'restart',
+    'Who may connect, and what each may do. Patterns are as in subscriptions. A subscription with wildcards ' +
+      'gets those of the streams that may be subscribed to.',
   ),
   'slowConsumer.timeout': entry(
     duration(10, HOUR_MS),

@@ -6,13 +6,16 @@
  *                                                  │  ▲               (no new connections,       (the rest is
  *                                        shard dies└──┘ replaced       GOODBYE to everybody)       delivered)
  */
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { setImmediate as pause } from 'node:timers/promises';
 import { MessageChannel, Worker, type MessagePort } from 'node:worker_threads';
 import type { AcceptorLog, AcceptorTask } from '../acceptor/task.js';
 import { systemClock } from '../clock.js';
+import type { CredentialEntry } from '../config/credentials.js';
 import type { Config } from '../config/table.js';
 import { MemoryStreamerError } from '../errors.js';
+import { INTEGRITY_KEYED } from '../frame/handshake.js';
 import type { Logger } from '../log.js';
 import {
   createArena,
@@ -25,6 +28,7 @@ import {
 import { recoverDeadThread } from '../ring/recovery.js';
 import { payWakes } from '../ring/wakes.js';
 import { connectionSlots, planArea, sharedBytes, writeArea } from '../shards/area.js';
+import type { AuthSettings } from '../shards/context.js';
 import { loadKernel, type BrokerKernel } from '../shards/kernel.js';
 import { SHARD_DEAD, SHARD_LIVE } from '../shards/layout.js';
 import type { ControlMessage, ShardMessage } from '../shards/messages.js';
@@ -33,6 +37,7 @@ import { SharedArea } from '../shards/shared.js';
 import { createLinuxSys } from '../sys/linux.js';
 import { EACCES, EADDRINUSE, EADDRNOTAVAIL, type Sys } from '../sys/sys.js';
 import { VERSION } from '../version.js';
+import { Authenticator } from './authenticator.js';
 import { releaseIdlePages } from './idle-pages.js';
 import { Registry, type StreamDefaults } from './registry.js';
 import { SettingsVote } from './settings-vote.js';
@@ -52,7 +57,7 @@ const DEATHS_MAX = 16;
 const DEATHS_WITHIN_MS = 10_000;
 
 export async function startBroker(options: BrokerOptions): Promise<Broker> {
-  const broker = new RunningBroker(options.config, options.log);
+  const broker = new RunningBroker(options);
   await broker.start();
   return broker;
 }
@@ -82,6 +87,8 @@ class RunningBroker implements Broker {
   readonly #sys: Sys;
   readonly #registry: Registry;
   readonly #vote: SettingsVote;
+  readonly #credentials: readonly CredentialEntry[];
+  readonly #authenticator: Authenticator;
   readonly #pool: ShardPool;
   readonly #eventfds: number[] = [];
   readonly #wakeFd: number;
@@ -99,9 +106,17 @@ class RunningBroker implements Broker {
   /** Shards that have not yet said what is awaited of all of them, and what is done then. */
   #awaited: { readonly type: ShardMessage['type']; readonly shards: Set<number>; done: () => void };
 
-  constructor(config: Config, log: Logger) {
+  constructor({ config, log, credentials }: BrokerOptions) {
     this.#config = config;
     this.#log = log;
+    this.#credentials = credentials;
+    this.#authenticator = new Authenticator({
+      credentials,
+      attemptsPerMinute: config.auth.attemptsPerMinute,
+      random: randomBytes,
+      clock: systemClock,
+      log,
+    });
     this.failed = new Promise((resolve) => (this.#fail = resolve));
     this.#awaited = { type: 'ended', shards: new Set(), done: () => undefined };
     // A memory of one page, for a call that needs none of it.
@@ -220,7 +235,24 @@ class RunningBroker implements Broker {
       slots: this.#slots,
       eventfds: this.#eventfds,
       cpu: this.#placement.cpuOfShard[shard]!,
-      settings: { ...hotSettings(config), serverName: `memorystreamer/${VERSION}` },
+      settings: {
+        ...hotSettings(config),
+        serverName: `memorystreamer/${VERSION}`,
+        auth: this.#authSettings(),
+      },
+    };
+  }
+
+  #authSettings(): AuthSettings {
+    const asked = this.#config.auth;
+    return {
+      isRequired: asked.required,
+      isKeyingRequired: asked.integrity === INTEGRITY_KEYED,
+      handshakeTimeoutMs: asked.handshakeTimeout,
+      // Connections are spread evenly, and those that wait with them.
+      pendingMax: Math.ceil(asked.maxPending / this.shards),
+      areInsecureTokensTaken: asked.insecureTokens,
+      permissions: this.#credentials.map(({ permissions }) => permissions),
     };
   }
 
@@ -305,10 +337,17 @@ class RunningBroker implements Broker {
         if (this.#replaced.delete(shard)) this.#log.warn({ shard }, 'shard replaced');
         break;
       case 'open':
-        this.#registry.open(shard, message.ref, message.subject);
+        this.#registry.open(shard, message.ref, message.subject, message.mayCreate);
         // A birth may have taken segments back, and told whoever waits for some.
         this.#payWakes();
         return;
+      case 'authenticate': {
+        const answer = this.#authenticator.authenticate(message.request);
+        this.#send(shard, { type: 'authenticated', ref: message.ref, answer });
+        answer?.keys?.clientToServer.fill(0);
+        answer?.keys?.serverToClient.fill(0);
+        return;
+      }
       case 'subscribe':
         this.#registry.subscribe(shard, message.ref, message.pattern);
         return;

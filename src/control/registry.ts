@@ -7,7 +7,7 @@
  */
 import { Buffer } from 'node:buffer';
 import type { StreamOverride } from '../config/table.js';
-import { CODE_LIMIT_EXCEEDED } from '../frame/codes.js';
+import { CODE_FORBIDDEN, CODE_LIMIT_EXCEEDED } from '../frame/codes.js';
 import { hasWildcard, matches } from '../frame/subject.js';
 import type { RingKernel } from '../ring/kernel.js';
 import {
@@ -69,13 +69,18 @@ export class Registry {
     return this.#streams.size;
   }
 
-  /** A connection of `shard` wants to publish on `subject`. */
-  open(shard: number, ref: ConnectionRef, subject: string): void {
+  /** A connection of `shard` wants to publish on `subject`, and may make it or not. */
+  open(shard: number, ref: ConnectionRef, subject: string, mayCreate = true): void {
     const known = this.#streams.get(subject);
     if (known !== undefined) {
       const birth = this.#births.get(known);
       if (birth) birth.asked.push({ shard, ref });
       else this.#options.send(shard, { type: 'opened', ref, subject, stream: known });
+      return;
+    }
+    if (!mayCreate) {
+      const text = `this connection may not create the stream ${subject}`;
+      this.#options.send(shard, { type: 'refused', ref, code: CODE_FORBIDDEN, text });
       return;
     }
     const stream = this.#create(subject);

@@ -1,10 +1,12 @@
 /** What the process entry knows of the broker. */
+import type { CredentialEntry } from '../config/credentials.js';
 import type { Config } from '../config/table.js';
 import type { Logger } from '../log.js';
 
 export interface BrokerOptions {
   readonly config: Config;
   readonly log: Logger;
+  readonly credentials: readonly CredentialEntry[];
 }
 
 export interface Broker {

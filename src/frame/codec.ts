@@ -2,7 +2,7 @@
  * The codec of one connection's end, sans-IO: bytes in, frames out, and the other way round. Frames are
  * checked and made where they lie in the kernel's memory; nothing is copied or allocated per frame.
  */
-import type { FrameKernel } from './frame-kernel.js';
+import type { FrameKernel, FrameKey } from './frame-kernel.js';
 import type { TypeMask } from './names.js';
 import {
   CODE_BYTE_OFFSET,
@@ -50,6 +50,7 @@ export interface FrameFields {
 export class FrameEncoder {
   readonly capacityBytes: number;
   readonly #kernel: FrameKernel;
+  readonly #key: FrameKey | undefined;
   readonly #start: number;
   #end: number;
 
@@ -57,10 +58,14 @@ export class FrameEncoder {
     return capacityBytes;
   }
 
-  /** @param capacityBytes a multiple of 8, at least FRAME_BYTES_MAX, so that every frame fits an empty one */
-  constructor(kernel: FrameKernel, capacityBytes: number) {
+  /**
+   * @param capacityBytes a multiple of 8, at least FRAME_BYTES_MAX, so that every frame fits an empty one
+   * @param key while it is set, frames are keyed; encoders of one direction share it, and are sent in the order in which they were filled
+   */
+  constructor(kernel: FrameKernel, capacityBytes: number, key?: FrameKey) {
     if (capacityBytes < FRAME_BYTES_MAX) throw new RangeError('an encoder holds any one frame');
     this.#kernel = kernel;
+    this.#key = key;
     this.capacityBytes = capacityBytes;
     this.#start = kernel.reserve(capacityBytes);
     this.#end = this.#start;
@@ -84,8 +89,7 @@ export class FrameEncoder {
     this.#kernel.bytes.set(payload, this.#end + FRAME_HEADER_BYTES);
     const sequence = frame.sequence ?? 0n;
     const timestamp = frame.timestamp ?? 0n;
-    this.#end += this.#kernel.call.encode(
-      this.#end,
+    this.#end += this.#encode(
       frame.type,
       frame.flags ?? 0,
       frame.code ?? 0,
@@ -151,17 +155,48 @@ export class FrameEncoder {
   ): void {
     const low = sequence >>> 0;
     const high = (sequence - low) / WORD;
-    this.#end += this.#kernel.call.encode(
+    this.#end += this.#encode(type, flags, 0, stream, payloadBytes, low, high, 0, 0);
+  }
+
+  #encode(
+    type: number,
+    flags: number,
+    code: number,
+    stream: number,
+    payloadBytes: number,
+    sequenceLow: number,
+    sequenceHigh: number,
+    timestampLow: number,
+    timestampHigh: number,
+  ): number {
+    const key = this.#key;
+    const { call } = this.#kernel;
+    if (key?.isSet === true) {
+      return call.encodeKeyed(
+        this.#end,
+        type,
+        flags,
+        code,
+        stream,
+        payloadBytes,
+        sequenceLow,
+        sequenceHigh,
+        timestampLow,
+        timestampHigh,
+        key.byteOffset,
+      );
+    }
+    return call.encode(
       this.#end,
       type,
       flags,
-      0,
+      code,
       stream,
       payloadBytes,
-      low,
-      high,
-      0,
-      0,
+      sequenceLow,
+      sequenceHigh,
+      timestampLow,
+      timestampHigh,
     );
   }
 
@@ -184,6 +219,12 @@ export class FrameEncoder {
 export class FrameDecoder {
   /** The protocol's code of the fatal fault that ended this decoder, or 0. */
   fault = 0;
+  /**
+   * Frames are judged one by one, as they are asked for, and not many at a time: while the next one may
+   * decide how those behind it are to be judged.
+   */
+  oneByOne = false;
+  readonly #key: FrameKey | undefined;
   readonly #kernel: FrameKernel;
   readonly #types: TypeMask;
   readonly #tableInt32Index: number;
@@ -202,10 +243,14 @@ export class FrameDecoder {
     return SCAN_TABLE_BYTES + capacityBytes;
   }
 
-  /** @param capacityBytes a multiple of 8, at least twice FRAME_BYTES_MAX: a partial frame, and room behind it */
-  constructor(kernel: FrameKernel, types: TypeMask, capacityBytes: number) {
+  /**
+   * @param capacityBytes a multiple of 8, at least twice FRAME_BYTES_MAX: a partial frame, and room behind it
+   * @param key while it is set, frames must be keyed; set it only where `oneByOne` holds
+   */
+  constructor(kernel: FrameKernel, types: TypeMask, capacityBytes: number, key?: FrameKey) {
     if (capacityBytes < 2 * FRAME_BYTES_MAX) throw new RangeError('a decoder holds two frames');
     this.#kernel = kernel;
+    this.#key = key;
     this.#types = types;
     this.#tableInt32Index = kernel.reserve(SCAN_TABLE_BYTES) >>> 2;
     this.#start = kernel.reserve(capacityBytes);
@@ -269,7 +314,12 @@ export class FrameDecoder {
     const { call } = this.#kernel;
     const [low, high] = this.#types;
     const table = this.#tableInt32Index << 2;
-    this.#tableFrames = call.scan(this.#head, bytes, table, SCAN_FRAMES_MAX, low, high);
+    const framesMax = this.oneByOne ? 1 : SCAN_FRAMES_MAX;
+    const key = this.#key;
+    this.#tableFrames =
+      key?.isSet === true
+        ? call.scanKeyed(this.#head, bytes, table, framesMax, low, high, key.byteOffset)
+        : call.scan(this.#head, bytes, table, framesMax, low, high);
     this.#tableNext = 0;
     if (this.#tableFrames > 0) {
       this.#head += call.scanBytes();

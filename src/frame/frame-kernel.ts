@@ -3,7 +3,7 @@
  * buffers that the operating system reads into stay valid). Areas are handed out once and never taken back.
  */
 import { readFileSync } from 'node:fs';
-import { FRAME_ALIGN_BYTES } from './layout.js';
+import { FRAME_ALIGN_BYTES, KEY_BYTES, KEY_SECRET_BYTES } from './layout.js';
 
 /** What `kernel/index.ts` exports; all values are u32 but `scanStopped`'s, and words below 0 are taken modulo 2^32. */
 interface FrameKernelExports {
@@ -21,6 +21,21 @@ interface FrameKernelExports {
     timestampLow: number,
     timestampHigh: number,
   ): number;
+  /** As `encode`, with the tag of the key at `key` in place of the checks. */
+  encodeKeyed(
+    frame: number,
+    type: number,
+    flags: number,
+    code: number,
+    stream: number,
+    payloadBytes: number,
+    sequenceLow: number,
+    sequenceHigh: number,
+    timestampLow: number,
+    timestampHigh: number,
+    key: number,
+  ): number;
+  siphashLow(key: number, at: number, byteCount: number): number;
   scan(
     at: number,
     byteCount: number,
@@ -28,6 +43,15 @@ interface FrameKernelExports {
     framesMax: number,
     typesLow: number,
     typesHigh: number,
+  ): number;
+  scanKeyed(
+    at: number,
+    byteCount: number,
+    table: number,
+    framesMax: number,
+    typesLow: number,
+    typesHigh: number,
+    key: number,
   ): number;
   scanStopped(): number;
   scanBytes(): number;
@@ -83,5 +107,42 @@ export class FrameKernel {
   xxh64(at: number, byteCount: number): bigint {
     const low = BigInt(this.call.xxh64Low(at, byteCount) >>> 0);
     return (BigInt(this.call.xxh64High() >>> 0) << 32n) | low;
+  }
+
+  /** SipHash-2-4 of `byteCount` bytes at `at`, under the key whose area (`FrameKey`) is at `key`. */
+  siphash(key: number, at: number, byteCount: number): bigint {
+    const low = BigInt(this.call.siphashLow(key, at, byteCount) >>> 0);
+    return (BigInt(this.call.xxh64High() >>> 0) << 32n) | low;
+  }
+}
+
+/** The key of one direction of one connection after another: where it lies in the kernel's memory, and whether it is set. */
+export class FrameKey {
+  static readonly areaBytes = KEY_BYTES;
+  readonly byteOffset: number;
+  readonly #kernel: FrameKernel;
+  #isSet = false;
+
+  constructor(kernel: FrameKernel) {
+    this.#kernel = kernel;
+    this.byteOffset = kernel.reserve(KEY_BYTES);
+  }
+
+  get isSet(): boolean {
+    return this.#isSet;
+  }
+
+  /** From the next frame on the direction is keyed by these 16 bytes, and its frames count from 0. */
+  set(secret: Uint8Array): void {
+    if (secret.length !== KEY_SECRET_BYTES) throw new RangeError('a key has 16 bytes');
+    this.clear();
+    this.#kernel.bytes.set(secret, this.byteOffset);
+    this.#isSet = true;
+  }
+
+  /** Wipes it. */
+  clear(): void {
+    this.#kernel.bytes.fill(0, this.byteOffset, this.byteOffset + KEY_BYTES);
+    this.#isSet = false;
   }
 }

@@ -25,6 +25,10 @@ export const SEQUENCE_BYTE_OFFSET = 16;
 export const TIMESTAMP_BYTE_OFFSET = 24;
 export const PAYLOAD_CHECK_BYTE_OFFSET = 32;
 export const HEADER_CHECK_BYTE_OFFSET = 36;
+/** In a keyed frame, in place of both checks. */
+export const TAG_BYTE_OFFSET = 32;
+/** The tag covers the header's bytes before it. */
+export const HEADER_TAGGED_BYTES = 32;
 /** @public The header check covers the bytes before it. */
 export const HEADER_CHECKED_BYTES = 36;
 
@@ -36,3 +40,13 @@ export const FLAG_ACK_REQUESTED = 0x0001;
 /** @public Reserved by the protocol for groups. */
 export const FLAG_REDELIVERED = 0x0002;
 export const FLAG_KEYED = 0x8000;
+
+/** Before authentication, where the server asks for it, a payload has at most so many bytes. */
+export const PAYLOAD_BYTES_MAX_BEFORE_AUTHENTICATION = 4096;
+
+/** The key of one direction, in a kernel's memory, 8-aligned: 16 bytes, then the u64 that counts its keyed frames. */
+export const KEY_FIRST = 0;
+export const KEY_SECOND = 8;
+export const KEY_COUNTER = 16;
+export const KEY_BYTES = 24;
+export const KEY_SECRET_BYTES = 16;

@@ -70,6 +70,11 @@ export function typeName(type: number): string {
   return typeNames.get(type) ?? `type 0x${type.toString(16).padStart(2, '0')}`;
 }
 
+/** Who may send that type; undefined for one that is not in the table. */
+export function senderOf(type: number): FrameType['from'] | undefined {
+  return FRAME_TYPES.find((entry) => entry.type === type)?.from;
+}
+
 /** `FORBIDDEN`; for a code that is not in the table (of a newer server) `CODE_99`. */
 export function errorName(code: number): string {
   return errors.get(code)?.name ?? `CODE_${code}`;

@@ -144,6 +144,10 @@ export const parseHello = (bytes: Uint8Array): Hello | undefined =>
   parsePayload(helloSchema, bytes);
 export const parseWelcome = (bytes: Uint8Array): Welcome | undefined =>
   parsePayload(welcomeSchema, bytes);
+export const parseChallenge = (bytes: Uint8Array): Challenge | undefined =>
+  parsePayload(challengeSchema, bytes);
+export const parseProof = (bytes: Uint8Array): Proof | undefined =>
+  parsePayload(proofSchema, bytes);
 export const parseOpen = (bytes: Uint8Array): SubjectOnly | undefined =>
   parsePayload(subjectSchema, bytes);
 export const parseOpened = (bytes: Uint8Array): Opened | undefined =>

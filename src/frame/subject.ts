@@ -53,3 +53,28 @@ export function matches(pattern: string, subject: string): boolean {
   }
   return wanted.length === tokens.length;
 }
+
+/** Whether a valid pattern covers every subject that another one covers. */
+export function covers(pattern: string, other: string): boolean {
+  const wide = pattern.split('.');
+  const narrow = other.split('.');
+  for (const [index, token] of wide.entries()) {
+    if (token === '>') return narrow.length > index;
+    if (index >= narrow.length || narrow[index] === '>') return false;
+    if (token !== '*' && token !== narrow[index]) return false;
+  }
+  return wide.length === narrow.length;
+}
+
+/** Whether there is a subject that both patterns cover. */
+export function overlaps(pattern: string, other: string): boolean {
+  const ones = pattern.split('.');
+  const others = other.split('.');
+  for (let index = 0; index < Math.max(ones.length, others.length); index++) {
+    const [one, two] = [ones[index], others[index]];
+    if (one === undefined || two === undefined) return false;
+    if (one === '>' || two === '>') return true;
+    if (one !== two && one !== '*' && two !== '*') return false;
+  }
+  return true;
+}

@@ -34,6 +34,7 @@ export const POOL_ROW_SIZES: readonly number[] = [
   layout.SMALL_STASH_BYTES,
   layout.LARGE_STASH_BYTES,
   layout.RECEIVE_BLOCK_BYTES,
+  layout.KEYS_BYTES,
 ];
 
 const align = (bytes: number, to: number): number => Math.ceil(bytes / to) * to;
@@ -52,6 +53,7 @@ export function planArea(options: AreaOptions): AreaPlan {
   poolRows[layout.POOL_SMALL_STASHES] = clamp(share(1 / 16, layout.SMALL_STASH_BYTES), 64, 16384);
   poolRows[layout.POOL_LARGE_STASHES] = clamp(share(1 / 8, layout.LARGE_STASH_BYTES), 8, 512);
   poolRows[layout.POOL_RECEIVE_BLOCKS] = clamp(share(1 / 8, layout.RECEIVE_BLOCK_BYTES), 3, 64);
+  poolRows[layout.POOL_KEYS] = clamp(share(1 / 64, layout.KEYS_BYTES), 1024, 65536);
 
   const streamListsAt = layout.AREA_HEADER_BYTES;
   const streamFlagsAt = streamListsAt + (options.streams + 1) * 4;

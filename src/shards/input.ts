@@ -29,7 +29,7 @@ import {
 } from '../frame/layout.js';
 import { EAGAIN } from '../sys/sys.js';
 import { FLAGS_HELD, type ShardContext } from './context.js';
-import { faultText } from './fault-text.js';
+import { faultText } from './refusals.js';
 import * as layout from './layout.js';
 import type { Lifecycle } from './lifecycle.js';
 import type { Requests } from './requests.js';
@@ -221,6 +221,7 @@ export class Input {
       else this.#fault(slot, at, frameBytes);
       if (shared.fd(slot) < 0 || shared.generation(slot) !== generation) return false;
       at += frameBytes;
+      kernel.frameHandled(slot);
       this.#holdByOutput(slot);
       if (this.#context.flags(slot) & layout.FLAG_CLOSING) {
         this.#release(slot, source);
@@ -271,7 +272,7 @@ export class Input {
     const { kernel, bytes, shared } = context;
     const generation = shared.generation(slot);
     while (!context.has(slot, layout.FLAG_LATE)) {
-      const whole = kernel.check(at, end - at);
+      const whole = kernel.checkOf(slot, at, end - at);
       if (whole === 0) return this.#leave(slot, at, end, source);
       const type = bytes[at + TYPE_BYTE_OFFSET];
       if (whole < 0 && whole !== -CODE_PAYLOAD_CORRUPT) {

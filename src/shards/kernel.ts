@@ -31,6 +31,14 @@ export interface BrokerKernel extends RingKernel {
   ): number;
   /** Bytes of the whole, checked frame; 0 = more bytes are needed; else a negated error code. */
   check(byteOffset: number, byteCount: number): number;
+  /** As `check`, of a frame of this connection: by its tag where it is keyed, and then counted. */
+  checkOf(slot: number, byteOffset: number, byteCount: number): number;
+  /** Keys both directions from their next frame on, by the 32 bytes in AREA_NEW_KEYS, which it wipes. 0: no row is left. */
+  openKeys(slot: number): number;
+  /** Wipes the keys, if there are any. */
+  closeKeys(slot: number): void;
+  /** The frame at which `ingest` stopped is handled: the next one is due. */
+  frameHandled(slot: number): void;
   ingest(slot: number, byteOffset: number, endByteOffset: number): number;
   ingestStoppedAt(): number;
   ingestStoppedBytes(): number;

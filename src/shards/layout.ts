@@ -98,6 +98,8 @@ export const CONNECTION_PUBLICATION_COUNT = 108;
 export const CONNECTION_READY_CURSORS = 112;
 /** u32: bytes that the kernel must have before this socket is read again (frames that stay in the kernel). */
 export const CONNECTION_LOW_WATER = 116;
+/** u32: the row of its keys (POOL_KEYS); 0 = frames are checked, not keyed. */
+export const CONNECTION_KEYS = 120;
 
 export const CONNECTION_FREE = 0;
 export const CONNECTION_HANDED = 1;
@@ -127,6 +129,8 @@ export const FLAG_GOODBYE = 2048;
 export const FLAG_LATE = 4096;
 /** The kernel has told of the peer's end; what it sent before may still be there to be read. */
 export const FLAG_END_SEEN = 8192;
+/** Who it is has still to be shown: only the frames of the handshake are taken, and small ones. */
+export const FLAG_STRANGER = 16384;
 
 // ---- Shard's area: header ----
 export const AREA_STREAM_LISTS = 0;
@@ -153,20 +157,46 @@ export const POOL_OUT_BLOCKS = 3;
 export const POOL_SMALL_STASHES = 4;
 export const POOL_LARGE_STASHES = 5;
 export const POOL_RECEIVE_BLOCKS = 6;
-export const POOL_COUNT = 7;
+export const POOL_KEYS = 7;
+export const POOL_COUNT = 8;
 
 /** Scratch, behind the header: the clock's word, spans for one send, what each span is, news for JavaScript. */
 export const AREA_CLOCK = 512;
+/** 32 bytes: the keys of both directions on their way to a row; wiped by `openKeys`. */
+export const AREA_NEW_KEYS = 528;
 export const AREA_SPANS = 1024;
 export const AREA_SPAN_REFS = 1536;
 export const AREA_NEWS = 2048;
 export const AREA_NEWS_MAX = 256;
-export const AREA_HEADER_BYTES = 4096;
+/** 16 bytes: the address of a peer that says who it is. */
+export const AREA_PEER = 560;
+/** u32 each: ERROR frames sent by this shard, by code. */
+export const AREA_ERROR_COUNTS = 3072;
+export const ERROR_COUNTS = 64;
+/** What one send to a keyed connection is made of: its spans, and a header made anew for each frame. */
+export const AREA_KEYED_SPANS = 4096;
+export const AREA_KEYED_HEADERS = 12288;
+export const AREA_HEADER_BYTES = 32768;
 
 export const SPANS_MAX = 32;
 /** What a span of a send is: the rest of a half-sent frame, control frames, or a cursor's (its number). */
 export const SPAN_REF_REST = -1;
 export const SPAN_REF_OUT = -2;
+/** Of a keyed connection: the rest of a half-sent header. */
+export const SPAN_REF_REST_HEADER = -3;
+/** Frames that one send to a keyed connection carries at most: each takes two spans, and the kernel takes 1,024. */
+export const KEYED_FRAMES_MAX = 480;
+/** Two for each of them, and those of what is sent before them. */
+export const KEYED_SPANS_MAX = 992;
+
+// ---- Row of a keyed connection's keys (frame/layout.ts: KEY_FIRST …), wiped when it is given back ----
+export const KEYS_BYTES = 128;
+/** 24 bytes each: of what the client sends, and of what it is sent. */
+export const KEYS_IN = 0;
+export const KEYS_OUT = 24;
+/** u32: how many bytes at the end of the header below are still to be sent. */
+export const KEYS_REST_BYTES = 48;
+export const KEYS_REST_HEADER = 56;
 
 // ---- Publication row: a stream that a connection has opened ----
 export const PUBLICATION_BYTES = 64;

@@ -16,11 +16,20 @@ import { FRAME_HEADER_BYTES } from '../frame/layout.js';
 import { EAGAIN } from '../sys/sys.js';
 import { TICK_MS, type ShardContext } from './context.js';
 import * as layout from './layout.js';
+import { refusalLevel } from './refusals.js';
 
 /** How long output may take to leave before a close, and input is discarded after it (the protocol's second). */
 const CLOSE_TICKS = 1000 / TICK_MS;
+const LOG_TICKS = 1000 / TICK_MS;
 const DISCARD_BYTES = 1 << 20;
 const DISCARDS_PER_TURN = 16;
+
+/** Of an error code: when it was last logged, how many there were since, and the last of them. */
+interface Noted {
+  tick: number;
+  count: number;
+  fields: Readonly<Record<string, unknown>>;
+}
 
 export interface ClosedListener {
   /** Called before the rows are given back. */
@@ -32,6 +41,7 @@ export class Lifecycle {
   readonly #listener: ClosedListener;
   /** Connections that are closing or lingering, and the tick at which that ends. */
   readonly #deadlines = new Map<number, number>();
+  readonly #noted = new Map<number, Noted>();
   /** Connections of this shard. */
   openCount = 0;
 
@@ -61,18 +71,35 @@ export class Lifecycle {
 
   /** Answers with an ERROR; a fatal one ends the connection. */
   error(slot: number, code: number, stream: number, sequence: bigint, text: string): void {
+    this.#note(slot, code, text);
     if (isFatal(code)) {
-      this.#context.control.post({
-        type: 'log',
-        level: 'debug',
-        message: 'connection refused further service',
-        fields: { shard: this.#context.thread, slot, code: errorName(code), reason: text },
-      });
       this.close(slot, TYPE_ERROR, code, stream, sequence, text);
       return;
     }
     const payload = Buffer.from(text).subarray(0, 1024);
     if (!this.reply(slot, TYPE_ERROR, code, stream, sequence, payload)) this.closeNow(slot);
+  }
+
+  /** Counts it, and logs it: of each code at most a line a second, which says how many there were. */
+  #note(slot: number, code: number, text: string): void {
+    const { words, areaAt, tick, thread } = this.#context;
+    const countIndex = (areaAt + layout.AREA_ERROR_COUNTS + (code % layout.ERROR_COUNTS) * 4) >>> 2;
+    words[countIndex] = (words[countIndex]! + 1) >>> 0;
+    const noted = this.#noted.get(code) ?? { tick: tick - LOG_TICKS, count: 0, fields: {} };
+    this.#noted.set(code, noted);
+    noted.count++;
+    noted.fields = { shard: thread, slot, code: errorName(code), reason: text };
+    this.#logNoted(code, noted);
+  }
+
+  #logNoted(code: number, noted: Noted): void {
+    const { tick, control } = this.#context;
+    if (noted.count === 0 || tick - noted.tick < LOG_TICKS) return;
+    const fields = { ...noted.fields, count: noted.count };
+    const message = isFatal(code) ? 'connection refused further service' : 'request refused';
+    control.post({ type: 'log', level: refusalLevel(code), message, fields });
+    noted.tick = tick;
+    noted.count = 0;
   }
 
   goodbye(slot: number, reason: string): void {
@@ -144,11 +171,12 @@ export class Lifecycle {
     this.#context.raise(slot, layout.FLAG_READABLE);
   }
 
-  /** Ends every connection whose second is over. */
+  /** Ends every connection whose second is over, and logs what there was no time for. */
   expire(): void {
     for (const [slot, deadline] of this.#deadlines) {
       if (this.#context.tick >= deadline) this.closeNow(slot);
     }
+    for (const [code, noted] of this.#noted) this.#logNoted(code, noted);
   }
 
   get hasDeadlines(): boolean {
@@ -171,6 +199,7 @@ export class Lifecycle {
     kernel.endCursors(slot);
     kernel.dropPublications(slot);
     kernel.dropOutput(slot);
+    kernel.closeKeys(slot);
     this.#context.set(slot, layout.CONNECTION_FLAGS, 0);
     this.openCount--;
     const fd = shared.release(slot);

@@ -1,4 +1,5 @@
 /** What control and the shards say to each other, besides the rings: rare things only. */
+import type { DirectionKeys } from '../frame/handshake.js';
 import type { From } from '../frame/payloads.js';
 
 /** A connection, so that an answer that comes too late is known as such. */
@@ -7,11 +8,40 @@ export interface ConnectionRef {
   readonly generation: number;
 }
 
+/** What a client has shown of itself, and from where (an IPv6 address stands for its /64). */
+export type AuthenticationRequest =
+  | { readonly method: 'token'; readonly address: string; readonly digest: Uint8Array }
+  | {
+      readonly method: 'hmac-sha256';
+      readonly address: string;
+      readonly keyId: string;
+      readonly transcript: Uint8Array;
+      readonly proof: Uint8Array;
+      readonly isKeyed: boolean;
+    };
+
+/** Who it is: the place among `ShardSettings.auth.permissions`; and with hmac-sha256 the server's proof. */
+export interface Authenticated {
+  readonly principal: number;
+  readonly proof?: Uint8Array;
+  readonly keys?: DirectionKeys;
+}
+
 /** From a shard to control. */
 export type ShardMessage =
   | { readonly type: 'ready'; readonly threadId: number }
   /** A connection wants to publish on a subject that this shard does not know. */
-  | { readonly type: 'open'; readonly ref: ConnectionRef; readonly subject: string }
+  | {
+      readonly type: 'open';
+      readonly ref: ConnectionRef;
+      readonly subject: string;
+      readonly mayCreate: boolean;
+    }
+  | {
+      readonly type: 'authenticate';
+      readonly ref: ConnectionRef;
+      readonly request: AuthenticationRequest;
+    }
   /** One more subscription of this pattern on this shard. */
   | { readonly type: 'subscribe'; readonly ref: ConnectionRef; readonly pattern: string }
   /** One subscription less. */
@@ -40,6 +70,12 @@ export type ControlMessage =
       readonly ref: ConnectionRef;
       readonly subject: string;
       readonly stream: number;
+    }
+  /** Undefined: it is not who it says. */
+  | {
+      readonly type: 'authenticated';
+      readonly ref: ConnectionRef;
+      readonly answer: Authenticated | undefined;
     }
   /** An OPEN that cannot be: the protocol's error code, and why. */
   | {

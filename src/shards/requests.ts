@@ -6,42 +6,47 @@
  */
 import * as codes from '../frame/codes.js';
 import {
-  FRAME_BYTES_MAX,
   FRAME_HEADER_BYTES,
   PAYLOAD_LENGTH_BYTE_OFFSET,
-  PROTOCOL_VERSION,
   SEQUENCE_BYTE_OFFSET,
   TYPE_BYTE_OFFSET,
 } from '../frame/layout.js';
-import {
-  encodePayload,
-  parseHello,
-  parseOpen,
-  parseSubscribe,
-  parseSubjectOnly,
-} from '../frame/payloads.js';
+import { encodePayload, parseOpen, parseSubscribe, parseSubjectOnly } from '../frame/payloads.js';
 import { patternFault, subjectFault } from '../frame/subject.js';
 import type { ShardContext } from './context.js';
+import type { Handshakes } from './handshakes.js';
 import * as layout from './layout.js';
 import type { Lifecycle } from './lifecycle.js';
 import type { ConnectionRef, PendingRequest } from './messages.js';
+import { permits, permitsPattern } from './permissions.js';
 import { PLACE_BUSY, PLACE_FULL, type StreamEntry, type Subscriptions } from './subscriptions.js';
 
 const PING_BYTES_MAX = 64;
-const INTEGRITY = 'xxh64';
+
+/** What a client whose HELLO is still due may send before it. */
+function isPrelude(type: number): boolean {
+  return type === codes.TYPE_PING || type === codes.TYPE_PONG;
+}
 
 export class Requests {
   readonly #context: ShardContext;
   readonly #lifecycle: Lifecycle;
   readonly #subscriptions: Subscriptions;
+  readonly #handshakes: Handshakes;
   /** Streams that control has told this shard of, by subject; streams live as long as the broker. */
   readonly #streams = new Map<string, number>();
   readonly #pending = new Map<number, PendingRequest>();
   /** Subscriptions whose place was just being written: the streams that are still to be tried. */
   readonly #busy = new Map<number, readonly number[]>();
 
-  constructor(context: ShardContext, lifecycle: Lifecycle, subscriptions: Subscriptions) {
+  constructor(
+    context: ShardContext,
+    lifecycle: Lifecycle,
+    subscriptions: Subscriptions,
+    handshakes: Handshakes,
+  ) {
     this.#context = context;
+    this.#handshakes = handshakes;
     this.#lifecycle = lifecycle;
     this.#subscriptions = subscriptions;
   }
@@ -59,7 +64,10 @@ export class Requests {
       payloadAt + context.u32(at + PAYLOAD_LENGTH_BYTE_OFFSET),
     );
     const isFirst = !context.has(slot, layout.FLAG_STARTED);
-    if (type !== codes.TYPE_HELLO) context.raise(slot, layout.FLAG_STARTED);
+    if (type === codes.TYPE_HELLO) context.bytes.fill(0, payloadAt, payloadAt + payload.length);
+    else if (!isPrelude(type) || !context.has(slot, layout.FLAG_STRANGER)) {
+      context.raise(slot, layout.FLAG_STARTED);
+    }
     this.#dispatch(slot, type, sequence, payload, isFirst);
   }
 
@@ -73,6 +81,7 @@ export class Requests {
     if (type === codes.TYPE_PING) this.#ping(slot, sequence, payload);
     else if (type === codes.TYPE_PONG || type === codes.TYPE_ACK) return;
     else if (type === codes.TYPE_HELLO) this.#hello(slot, sequence, payload, isFirst);
+    else if (type === codes.TYPE_PROOF) this.#handshakes.proof(slot, sequence, payload);
     else if (type === codes.TYPE_OPEN) this.#open(slot, sequence, payload);
     else if (type === codes.TYPE_SUBSCRIBE) this.#subscribe(slot, sequence, payload);
     else if (type === codes.TYPE_UNSUBSCRIBE) this.#unsubscribe(slot, sequence, payload);
@@ -101,50 +110,14 @@ export class Requests {
   }
 
   #hello(slot: number, sequence: bigint, payload: Uint8Array, isFirst: boolean): void {
-    if (!isFirst) {
+    if (isFirst) this.#handshakes.hello(slot, sequence, payload);
+    else
       this.#refuse(
         slot,
         codes.CODE_UNEXPECTED,
         sequence,
         'HELLO is the first frame, and comes once',
       );
-      return;
-    }
-    const hello = parseHello(payload);
-    if (!hello) {
-      const text = 'HELLO is {"versions": [1], "client": …, "integrity": […]}';
-      this.#refuse(slot, codes.CODE_MALFORMED, sequence, text);
-      return;
-    }
-    this.#context.raise(slot, layout.FLAG_STARTED);
-    if (!hello.versions.includes(PROTOCOL_VERSION)) {
-      const text = `this broker speaks version ${PROTOCOL_VERSION} of the protocol`;
-      this.#refuse(slot, codes.CODE_UNSUPPORTED_VERSION, sequence, text);
-      return;
-    }
-    // Without a method that makes keys siphash-2-4 is passed over.
-    if (hello.integrity && !hello.integrity.includes(INTEGRITY)) {
-      const text = `the integrity that this broker offers is ${INTEGRITY}`;
-      this.#refuse(slot, codes.CODE_UNSUPPORTED_VERSION, sequence, text);
-      return;
-    }
-    if (hello.auth?.method === 'hmac-sha256') {
-      this.#refuse(slot, codes.CODE_AUTH_FAILED, sequence, 'authentication failed');
-      return;
-    }
-    this.#reply(slot, codes.TYPE_WELCOME, 0, sequence, this.#welcome(slot));
-  }
-
-  #welcome(slot: number): Uint8Array {
-    const { thread, shared, settings } = this.#context;
-    return encodePayload({
-      version: PROTOCOL_VERSION,
-      server: settings.serverName,
-      connection: `${thread}-${slot}-${shared.generation(slot)}`,
-      integrity: INTEGRITY,
-      maxFrame: FRAME_BYTES_MAX,
-      heartbeatMs: settings.heartbeatMs,
-    });
   }
 
   // ---- OPEN ----
@@ -160,13 +133,21 @@ export class Requests {
       this.#refuse(slot, codes.CODE_BAD_SUBJECT, requestId, fault);
       return;
     }
+    const permissions = this.#handshakes.permissionsOf(slot);
+    if (!permits(permissions.publish, open.subject)) {
+      const text = `this connection may not publish on ${open.subject}`;
+      this.#refuse(slot, codes.CODE_FORBIDDEN, requestId, text);
+      return;
+    }
     const stream = this.#streams.get(open.subject);
     if (stream !== undefined) {
       this.#opened(slot, requestId, stream);
       return;
     }
     this.#ask(slot, { kind: 'open', requestId });
-    this.#context.control.post({ type: 'open', ref: this.#ref(slot), subject: open.subject });
+    const mayCreate = permits(permissions.create, open.subject);
+    const ref = this.#ref(slot);
+    this.#context.control.post({ type: 'open', ref, subject: open.subject, mayCreate });
   }
 
   #opened(slot: number, requestId: bigint, stream: number): void {
@@ -214,6 +195,11 @@ export class Requests {
     const fault = patternFault(wanted.subject);
     if (fault !== undefined) {
       this.#refuse(slot, codes.CODE_BAD_SUBJECT, requestId, fault);
+      return;
+    }
+    if (!permitsPattern(this.#handshakes.permissionsOf(slot).subscribe, wanted.subject)) {
+      const text = `this connection may not subscribe to ${wanted.subject}`;
+      this.#refuse(slot, codes.CODE_FORBIDDEN, requestId, text);
       return;
     }
     if (wanted.group !== undefined) {
@@ -320,8 +306,17 @@ export class Requests {
       return true;
     }
     this.#pending.set(slot, request);
-    this.#busy.set(slot, streams);
+    this.#busy.set(
+      slot,
+      streams.filter((stream) => this.#mayGet(slot, stream)),
+    );
     return this.placeBusy(slot);
+  }
+
+  /** Of what a wildcard covers, a connection gets what it may subscribe to. */
+  #mayGet(slot: number, stream: number): boolean {
+    const { subscribe } = this.#handshakes.permissionsOf(slot);
+    return permits(subscribe, this.#context.subjectOf(stream));
   }
 
   /** Connections whose subscription waits for a place that was just being written. */

@@ -6,14 +6,17 @@
  * Invariant: everything that a shard owns is touched by its turn only; a fault in it ends the thread, and
  * control recovers what it had claimed.
  */
+import { createHash } from 'node:crypto';
 import { CODE_IDLE_TIMEOUT, CODE_SLOW_CONSUMER, TYPE_PING } from '../frame/codes.js';
 import { CURSOR_STREAM, ON_FULL_EVICT, STREAM_BYTES, STREAM_ON_FULL } from '../ring/layout.js';
 import { EAGAIN, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP } from '../sys/sys.js';
 import { FLAGS_HELD, ShardContext, TICK_MS, type ShardOptions } from './context.js';
 import { Input } from './input.js';
+import { Handshakes } from './handshakes.js';
 import * as layout from './layout.js';
 import { Lifecycle } from './lifecycle.js';
 import type { ControlMessage } from './messages.js';
+import { permits } from './permissions.js';
 import { Requests } from './requests.js';
 import { settingsFault, type SettingsPage } from './settings.js';
 import { payWakes } from '../ring/wakes.js';
@@ -42,6 +45,7 @@ export class Shard {
   readonly lifecycle: Lifecycle;
   readonly input: Input;
   readonly requests: Requests;
+  readonly handshakes: Handshakes;
   readonly subscriptions: Subscriptions;
   readonly #settingsPage: SettingsPage;
   #settingsChange = -1;
@@ -76,7 +80,11 @@ export class Shard {
     context.kernel.openQueue();
     this.subscriptions = new Subscriptions(context);
     this.lifecycle = new Lifecycle(context, { connectionClosing: (slot) => this.#forget(slot) });
-    this.requests = new Requests(context, this.lifecycle, this.subscriptions);
+    this.handshakes = new Handshakes(context, this.lifecycle, {
+      random: options.randomBytes,
+      digest: (token) => createHash('sha256').update(token).digest(),
+    });
+    this.requests = new Requests(context, this.lifecycle, this.subscriptions, this.handshakes);
     this.input = new Input(context, this.lifecycle, this.requests);
     this.#beganMs = context.clock.monotonicMs();
     this.#lastBusyMs = this.#beganMs;
@@ -230,6 +238,8 @@ export class Shard {
     words.fill(0, (at + layout.CONNECTION_PRIVATE) >>> 2, (at + layout.CONNECTION_BYTES) >>> 2);
     this.context.set(slot, layout.CONNECTION_HEARD, this.context.tick);
     this.lifecycle.openCount++;
+    this.handshakes.adopted(slot);
+    if (shared.fd(slot) < 0) return;
     const generation = shared.generation(slot);
     if (sys.epollAddStream(this.#epollFd, shared.fd(slot), slot, generation) < 0) {
       this.lifecycle.closeNow(slot);
@@ -269,8 +279,14 @@ export class Shard {
         return;
       }
       case 'born':
-        this.subscriptions.born(message.stream, message.subject, this.lifecycle);
+        this.subscriptions.born(message.stream, message.subject, this.lifecycle, (slot) =>
+          permits(this.handshakes.permissionsOf(slot).subscribe, message.subject),
+        );
         this.context.control.post({ type: 'attached', stream: message.stream });
+        return;
+      case 'authenticated':
+        if (this.handshakes.authenticated(message.ref, message.answer))
+          this.#goOn(message.ref.slot);
         return;
       case 'drain':
         this.#drain();
@@ -381,7 +397,8 @@ export class Shard {
     const { sys, kernel, shared, areaAt } = this.context;
     const bytes = kernel.gatheredBytes();
     const fd = shared.fd(slot);
-    const spansAt = areaAt + layout.AREA_SPANS;
+    const isKeyed = this.context.get(slot, layout.CONNECTION_KEYS) !== 0;
+    const spansAt = areaAt + (isKeyed ? layout.AREA_KEYED_SPANS : layout.AREA_SPANS);
     const sent =
       spans === 1
         ? sys.send(fd, this.context.u32(spansAt), bytes)
@@ -435,6 +452,7 @@ export class Shard {
     if (this.context.tick === this.#lastTimersTick) return;
     this.#lastTimersTick = this.context.tick;
     this.lifecycle.expire();
+    this.handshakes.expire();
     if (this.#starved.size > 0) this.#feed();
     for (const slot of this.requests.busySlots) {
       if (this.requests.placeBusy(slot)) this.#goOn(slot);
@@ -601,6 +619,7 @@ export class Shard {
   }
 
   #forget(slot: number): void {
+    this.handshakes.forget(slot);
     this.requests.forget(slot);
     this.input.forget(slot);
     this.subscriptions.forget(slot);

@@ -143,9 +143,15 @@ export class Subscriptions {
   }
 
   /** A stream is born: everybody whom it concerns gets a cursor on its first frame. */
-  born(stream: number, subject: string, lifecycle: Lifecycle): void {
+  born(
+    stream: number,
+    subject: string,
+    lifecycle: Lifecycle,
+    mayGet: (slot: number) => boolean = () => true,
+  ): void {
     const earliest = new Map<number, Subscription>();
     for (const subscription of this.#index.match(subject)) {
+      if (!mayGet(subscription.slot)) continue;
       const other = earliest.get(subscription.slot);
       if (!other || subscription.order < other.order) {
         earliest.set(subscription.slot, subscription);

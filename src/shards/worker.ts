@@ -4,6 +4,7 @@
  * Invariant: a fault ends the thread, never only the task: what the shard has claimed is recovered by control
  * once the thread is gone, and a thread that lives on after its shard could still write.
  */
+import { randomBytes } from 'node:crypto';
 import { setImmediate as yieldToNode } from 'node:timers/promises';
 import { receiveMessageOnPort, threadId } from 'node:worker_threads';
 import { systemClock } from '../clock.js';
@@ -66,6 +67,7 @@ function makeShard(task: ShardTask, control: ControlLink): Shard {
     clock: systemClock,
     settings: task.settings,
     settingsPage: new SettingsPage(task.memory, task.sharedAt),
+    randomBytes,
     areaAt: task.areaAt,
     streamsAt: task.streamsAt,
     eventfds: task.eventfds,

@@ -81,6 +81,8 @@ export class FakeStream extends FakeFile {
   readonly capacityBytes: number;
   /** The CPU that its packets arrive on. */
   cpu = 0;
+  /** Of its peer: 16 bytes, all zero where it has none. */
+  peerAddress: Uint8Array = new Uint8Array(16);
   /** The other end. */
   other!: FakeStream;
   /** The other side has ended sending; bytes before that may still lie in the inbox. */

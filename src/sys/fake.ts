@@ -12,8 +12,11 @@ import { type FakeCall, type FakeFaults, FaultSource, NO_FAULTS } from './fake-f
 import { FakeEventfd, FakeFile, FakeListener, FakeStream, FileTable } from './fake-files.js';
 import { FakePeer } from './fake-peer.js';
 import { firstBytesOf, readableBytes, type Span, writableBytes } from './fake-transfer.js';
-import { CPUS_MAX, ENOTCONN, ENOTSOCK, EVENTS_MAX, SPAN_BYTES } from './layout.js';
+import { ADDRESS_BYTES, CPUS_MAX, ENOTCONN, ENOTSOCK, EVENTS_MAX, SPAN_BYTES } from './layout.js';
 import * as S from './sys.js';
+
+/** 127.0.0.1, mapped into IPv6. */
+const LOOPBACK = Uint8Array.from([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127, 0, 0, 1]);
 
 export interface FakeOptions {
   /** Of the faults; 1 unless set. */
@@ -83,13 +86,14 @@ export class FakeSys implements S.Sys {
   }
 
   /** Connects to a listener on that port; its packets arrive on `cpu`. Throws where none listens. */
-  connect(port: number, cpu = 0): FakePeer {
+  connect(port: number, cpu = 0, address: Uint8Array = LOOPBACK): FakePeer {
     const listener = this.#listeners.get(port);
     if (listener === undefined) throw new Error(`nothing listens on port ${port}`);
     if (listener.waiting.length >= listener.backlog) throw new Error('the backlog is full');
     const [near, far] = [this.#newStream(), this.#newStream()];
     FakeStream.connect(near, far);
     near.cpu = cpu;
+    near.peerAddress = address;
     listener.arrive(near);
     return new FakePeer(far);
   }
@@ -227,6 +231,14 @@ export class FakeSys implements S.Sys {
     const stream = this.#files.find('socketCookie', fd, FakeStream, ENOTSOCK);
     if (typeof stream === 'number') return stream;
     this.#quadwords[byteOffset / 8] = stream.cookie;
+    return 0;
+  }
+
+  peerAddress(fd: number, byteOffset: number): number {
+    checkRange(byteOffset, ADDRESS_BYTES, this.arenaBytes);
+    const stream = this.#files.find('peerAddress', fd, FakeStream, ENOTSOCK);
+    if (typeof stream === 'number') return stream;
+    this.#bytes.set(stream.peerAddress, byteOffset);
     return 0;
   }
 

@@ -33,9 +33,11 @@ export const SOCKADDR_IN_BYTES = 16;
 export const SOCKADDR_IN_ADDRESS_BYTE_OFFSET = 4;
 export const SOCKADDR_IN6_BYTES = 28;
 export const SOCKADDR_IN6_ADDRESS_BYTE_OFFSET = 8;
+/** An IPv6 address, or an IPv4 one mapped into it. */
+export const ADDRESS_BYTES = 16;
 
 /** Limits of the seam: `sendSpans` in one call, events of one wait, the CPU mask, the longest wait. */
-export const SPANS_MAX = 64;
+export const SPANS_MAX = 1024;
 export const EVENTS_MAX = 256;
 export const CPUS_MAX = 1024;
 export const WAIT_MS_MAX = 100;

@@ -18,6 +18,7 @@ export interface Libc {
   readonly accept4: (fd: number, sockaddr: number, bytesAt: number, flags: number) => number;
   readonly socketpair: (domain: number, type: number, protocol: number, fds: number) => number;
   readonly getsockname: (fd: number, sockaddr: number, bytesAt: number) => number;
+  readonly getpeername: (fd: number, sockaddr: number, bytesAt: number) => number;
   readonly setsockopt: OptionCall;
   readonly getsockopt: OptionCall;
   readonly shutdown: (fd: number, how: number) => number;
@@ -125,6 +126,7 @@ function bindLibc(koffi: typeof Koffi, library: Koffi.LibraryHandle): Libc {
     accept4: bind('int accept4(int, uintptr_t, uintptr_t, int)'),
     socketpair: bind('int socketpair(int, int, int, uintptr_t)'),
     getsockname: bind('int getsockname(int, uintptr_t, uintptr_t)'),
+    getpeername: bind('int getpeername(int, uintptr_t, uintptr_t)'),
     setsockopt: bind('int setsockopt(int, int, int, uintptr_t, uint32_t)'),
     getsockopt: bind('int getsockopt(int, int, int, uintptr_t, uintptr_t)'),
     shutdown: bind('int shutdown(int, int)'),

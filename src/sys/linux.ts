@@ -29,6 +29,7 @@ export function createLinuxSys(arena: WebAssembly.Memory, load = loadLibc): Sys 
 class LinuxSys implements Sys {
   readonly arenaBytes: number;
   readonly #arenaWords: Uint32Array;
+  readonly #arenaBytes: Uint8Array;
   readonly #base: number;
   readonly #libc: Libc;
   readonly #layout: L.LinuxLayout;
@@ -42,6 +43,7 @@ class LinuxSys implements Sys {
 
   constructor(arena: WebAssembly.Memory, libc: Libc, layout: L.LinuxLayout) {
     this.#arenaWords = new Uint32Array(arena.buffer);
+    this.#arenaBytes = new Uint8Array(arena.buffer);
     this.arenaBytes = this.#arenaWords.byteLength;
     this.#base = libc.address(new Uint8Array(arena.buffer));
     this.#libc = libc;
@@ -164,6 +166,25 @@ class LinuxSys implements Sys {
   socketCookie(fd: number, byteOffset: number): number {
     checkAlignedRange(byteOffset, 8, 8, this.arenaBytes);
     return this.#getOption(fd, L.SO_COOKIE, this.#base + byteOffset, 8);
+  }
+
+  peerAddress(fd: number, byteOffset: number): number {
+    checkRange(byteOffset, L.ADDRESS_BYTES, this.arenaBytes);
+    const { words, bytes, base } = this.#scratch;
+    words[SCRATCH.lengthInt32Index] = L.SOCKADDR_IN6_BYTES;
+    const status = this.#libc.getpeername(fd, base + SCRATCH.sockaddr, base + SCRATCH.length);
+    if (status < 0) return this.#answer(status);
+    const into = this.#arenaBytes.fill(0, byteOffset, byteOffset + L.ADDRESS_BYTES);
+    const family = bytes[SCRATCH.sockaddr]!;
+    if (family === L.AF_INET6) {
+      const at = SCRATCH.sockaddr + L.SOCKADDR_IN6_ADDRESS_BYTE_OFFSET;
+      for (let i = 0; i < L.ADDRESS_BYTES; i++) into[byteOffset + i] = bytes[at + i]!;
+    } else if (family === L.AF_INET) {
+      const at = SCRATCH.sockaddr + L.SOCKADDR_IN_ADDRESS_BYTE_OFFSET;
+      into.fill(0xff, byteOffset + 10, byteOffset + 12);
+      for (let i = 0; i < 4; i++) into[byteOffset + 12 + i] = bytes[at + i]!;
+    }
+    return 0;
   }
 
   /** -ENOENT while no packet has arrived yet. */

@@ -4,7 +4,7 @@
  * Invariant: the regions are disjoint and lie inside of `Scratch`'s buffer, which lives and stays
  * where it is for as long as the `Scratch`.
  *
- *   one | value | length | sockaddr | msghdr | mask | iovecs (64) | events (256) | drain
+ *   one | value | length | sockaddr | msghdr | mask | iovecs (1,024) | events (256) | drain
  */
 import { strict as assert } from 'node:assert';
 import { CPUS_MAX, EVENTS_MAX, IOVEC_BYTES, MSGHDR_BYTES, SPANS_MAX } from './layout.js';

@@ -34,7 +34,7 @@ export interface Sys {
   /** send with MSG_DONTWAIT | MSG_NOSIGNAL from the arena. Answers bytes taken by the kernel. */
   send(fd: number, byteOffset: number, byteCount: number): number;
   /**
-   * sendmsg with MSG_DONTWAIT | MSG_NOSIGNAL. `spansByteOffset` is a table in the arena of `spanCount` (1 … 64)
+   * sendmsg with MSG_DONTWAIT | MSG_NOSIGNAL. `spansByteOffset` is a table in the arena of `spanCount` (1 … 1,024)
    * pairs of u32: byte offset, byte count. Each is checked, and only then becomes an iovec outside the arena.
    */
   sendSpans(fd: number, spansByteOffset: number, spanCount: number): number;
@@ -45,6 +45,8 @@ export interface Sys {
   socketError(fd: number): number;
   /** Writes the socket's cookie (SO_COOKIE: unique per socket until reboot) as u64 at `byteOffset` (8-aligned). */
   socketCookie(fd: number, byteOffset: number): number;
+  /** Writes the peer's address as 16 bytes at `byteOffset`: IPv6, or IPv4 as ::ffff:a.b.c.d; zeros where it has none (AF_UNIX). */
+  peerAddress(fd: number, byteOffset: number): number;
   /** The CPU on which the socket's packets arrive (SO_INCOMING_CPU). */
   incomingCpu(fd: number): number;
   /** SO_RCVLOWAT: readiness is told only when so many bytes are there. */

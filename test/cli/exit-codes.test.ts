@@ -22,6 +22,7 @@ test('every code of the table has this exit code', () => {
     'MS_ERR_TIMEOUT 4',
     'MS_ERR_REFUSED 5',
     'MS_ERR_PROTOCOL 1',
+    'MS_ERR_UNTRUSTED 5',
     'MS_ERR_FRAME_TOO_LARGE 1',
     'MS_ERR_SUBJECT 2',
     'MS_ERR_INPUT 1',

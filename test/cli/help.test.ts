@@ -9,6 +9,7 @@ test.each([
   ['sub', ['sub', '--help']],
   ['ping', ['ping', '--help']],
   ['config', ['config', '--help']],
+  ['frame', ['frame', '--help']],
 ])('the help of %s is what it was', async (name, argv) => {
   const { code, stdout, stderr } = runEntry(argv);
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });

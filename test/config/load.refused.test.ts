@@ -81,7 +81,7 @@ const CASES: readonly (readonly [given: Given, ...faults: string[]])[] = [
   [json('{"lisen": {"port": 1}}'), '/b.json:1:2: lisen: is not a known key; did you mean listen?'],
   [
     yaml('quite:\n  other: 1'),
-    '/b.yaml:1:1: quite: is not a known key; known here are listen, shards, memory, limits, streams, slowConsumer, heartbeat, shutdown, idle, log, reload, debug, $schema, $provenance, configVersion, profiles',
+    '/b.yaml:1:1: quite: is not a known key; known here are listen, shards, memory, limits, streams, auth, credentials, slowConsumer, heartbeat, shutdown, idle, log, reload, debug, $schema, $provenance, configVersion, profiles',
   ],
   [
     json('{"listen.port": 1}'),
@@ -109,7 +109,7 @@ const CASES: readonly (readonly [given: Given, ...faults: string[]])[] = [
   ],
   [
     json('{"toString": 1}'),
-    '/b.json:1:2: toString: is not a known key; known here are listen, shards, memory, limits, streams, slowConsumer, heartbeat, shutdown, idle, log, reload, debug, $schema, $provenance, configVersion, profiles',
+    '/b.json:1:2: toString: is not a known key; known here are listen, shards, memory, limits, streams, auth, credentials, slowConsumer, heartbeat, shutdown, idle, log, reload, debug, $schema, $provenance, configVersion, profiles',
   ],
   [
     yaml('listen: {HOST: "::1"}'),

@@ -16,6 +16,15 @@ test('the defaults', async () => {
     memory: { arena: GIB },
     limits: { connections: 10_000, streams: 16_384, subscriptions: 1_024, publications: 4_096 },
     streams: { default: { retention: { bytes: 64 * MIB }, onFull: 'block' }, overrides: [] },
+    auth: {
+      required: false,
+      integrity: 'any',
+      handshakeTimeout: 10_000,
+      maxPending: 1_024,
+      attemptsPerMinute: 60,
+      insecureTokens: false,
+    },
+    credentials: [],
     slowConsumer: { timeout: 1_000 },
     heartbeat: { interval: 30_000 },
     shutdown: { grace: 5_000 },
@@ -56,7 +65,7 @@ describe('sources', () => {
   test('default < profile < files in order < folder by name < environment < flags', async () => {
     const given = { files, env, argv: [...argv, '--profile', 'p', '--log-level', 'warn'] };
     const { flat, provenance } = await load(given);
-    const seen = (key: Exclude<keyof typeof flat, 'streams.overrides'>) =>
+    const seen = (key: Exclude<keyof typeof flat, 'streams.overrides' | 'credentials'>) =>
       `${flat[key].toString()} ${provenance.get(key)!.where}`;
     expect(seen('idle.strategy')).toBe('block default');
     expect(seen('shards')).toBe('1 /etc/a.yaml:1:24');

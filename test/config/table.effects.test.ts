@@ -4,9 +4,12 @@ import { expect, test } from 'vitest';
 import { TABLE, type KeyName } from '../../src/config/table.js';
 
 const root = new URL('../../', import.meta.url);
+const AUTH_FILE = 'test/scenarios/authentication.test.ts';
+const HANDSHAKES_FILE = 'test/shards/handshakes.test.ts';
 const KEYS_FILE = 'test/scenarios/configuration.test.ts';
 
-const SHOWN: Readonly<Record<KeyName, readonly [file: string, title: string]>> = {
+/** `setBy`: what stands in the test in place of the flag, where a file or the shard's own settings give the value. */
+const SHOWN: Readonly<Record<KeyName, readonly [file: string, title: string, setBy?: string]>> = {
   'listen.host': [KEYS_FILE, 'listen.host and listen.port are where it can be reached'],
   'listen.port': [KEYS_FILE, 'listen.host and listen.port are where it can be reached'],
   'listen.insecure': [KEYS_FILE, 'listen.insecure lets it listen where other machines reach it'],
@@ -41,6 +44,33 @@ const SHOWN: Readonly<Record<KeyName, readonly [file: string, title: string]>> =
     'ends within its grace where a subscriber takes nothing',
   ],
   'idle.strategy': [KEYS_FILE, 'idle.strategy is what a shard with nothing to do does'],
+  'auth.required': [AUTH_FILE, 'tells nobody which of it was wrong', 'required: true'],
+  'auth.integrity': [
+    HANDSHAKES_FILE,
+    'where keys are demanded, nobody without them',
+    'isKeyingRequired: true',
+  ],
+  'auth.handshakeTimeout': [
+    AUTH_FILE,
+    'ends whoever is too slow, though he never stops talking',
+    'handshakeTimeout:',
+  ],
+  'auth.maxPending': [HANDSHAKES_FILE, 'too many at once: the oldest makes room', 'pendingMax:'],
+  'auth.attemptsPerMinute': [
+    HANDSHAKES_FILE,
+    'an address that fails too often is not looked at for a while; another one is',
+    'attemptsPerMinute:',
+  ],
+  'auth.insecureTokens': [
+    HANDSHAKES_FILE,
+    'a token from another machine only where that is allowed; a proof from anywhere',
+    'areInsecureTokensTaken',
+  ],
+  credentials: [
+    AUTH_FILE,
+    'gives a wildcard nothing of what is denied, also when it is born later',
+    'new Credentials()',
+  ],
   'reload.on': [
     'test/scenarios/config-reload.test.ts',
     'is left alone under reload.on: signal, until SIGHUP',
@@ -57,11 +87,11 @@ test('every key has a test, and every test a key', () => {
 });
 
 test.each(TABLE)('$key has a test that says and sets it', ({ key, flag }) => {
-  const [file, title] = SHOWN[key];
+  const [file, title, setBy = `'--${flag}'`] = SHOWN[key];
   const text = readFileSync(new URL(file, root), 'utf8');
   const titles = [...text.matchAll(/\b(?:it|test)(?:\.each\([\s\S]*?\]\))?\(\s*'([^']*)'/g)];
   expect(titles.map(([, found]) => found).filter((found) => found!.includes(title))).toHaveLength(
     1,
   );
-  if (key !== 'listen.port') expect(text).toContain(`'--${flag}'`);
+  if (key !== 'listen.port') expect(text).toContain(setBy);
 });

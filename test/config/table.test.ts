@@ -50,6 +50,33 @@ test.each([
   ['idle.strategy', ['block', 'backoff', 'spin'], ['sleep', 'Block', 1]],
   ['streams.default.onFull', ['block', 'evict'], ['drop', '']],
   ['log.level', ['trace', 'fatal', 'silent'], ['verbose', 30]],
+  ['auth.required', [true, false], ['yes']],
+  ['auth.integrity', ['any', 'siphash-2-4'], ['xxh64', '']],
+  ['auth.handshakeTimeout', [100, '10m'], [99, 600_001]],
+  ['auth.maxPending', [1, 1_000_000], [0, 1_000_001]],
+  ['auth.attemptsPerMinute', [1, 1_000_000], [0, 1_000_001]],
+  ['auth.insecureTokens', [true, false], [1]],
+  [
+    'credentials',
+    [
+      [],
+      [{ keyId: 'a.B-9_', method: 'token', secretFile: 'f' }],
+      [{ keyId: 'a', method: 'hmac-sha256', secretFile: 'f', publish: { allow: [], deny: ['>'] } }],
+      [{ keyId: 'a', method: 'token', secretFile: 'f', create: { deny: ['a.*'] } }],
+    ],
+    [
+      {},
+      [{}],
+      [{ keyId: 'a b', method: 'token', secretFile: 'f' }],
+      [{ keyId: 'x'.repeat(65), method: 'token', secretFile: 'f' }],
+      [{ keyId: 'a', method: 'password', secretFile: 'f' }],
+      [{ keyId: 'a', method: 'token' }],
+      [{ keyId: 'a', method: 'token', secret: 'f' }],
+      [{ keyId: 'a', method: 'token', secretFile: 'f', publish: ['a'] }],
+      [{ keyId: 'a', method: 'token', secretFile: 'f', subscribe: { allow: ['a..b'] } }],
+      [{ keyId: 'a', method: 'token', secretFile: 'f', delete: { allow: [] } }],
+    ],
+  ],
   ['debug.faults', [true, false], ['true', 0, 1, null]],
 ])('%s has these limits', (key, inside, outside) => {
   const { type } = TABLE.find((row) => row.key === key)!;

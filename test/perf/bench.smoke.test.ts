@@ -73,7 +73,7 @@ afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
 describe('the load generator', () => {
   it('computes XXH64 as the protocol’s vectors do', async () => {
-    const path = join(root, 'test', 'vectors', 'vectors.json');
+    const path = join(root, 'docs', 'vectors.json');
     const { xxh64 } = JSON.parse(readFileSync(path, 'utf8')) as Vectors;
     expect(xxh64.length).toBeGreaterThan(10);
     for (const { length, hash } of xxh64) {
@@ -268,5 +268,18 @@ describe('the benchmark script', () => {
     await expect(perf(args.split(' '))).rejects.toMatchObject({
       stderr: expect.stringContaining(said) as string,
     });
+  });
+
+  it('measures keyed frames beside plain ones in its smoke size', async () => {
+    const { stdout } = await run(process.execPath, ['perf/keyed.mjs', '--smoke'], { cwd: root });
+    expect(stdout).toMatch(/plain 128 B.*\nkeyed 128 B/);
+    expect(stdout).not.toContain('VOID');
+  });
+
+  it('measures handshakes, good and bad ones, in its smoke size', async () => {
+    const { stdout } = await run(process.execPath, ['perf/handshake.mjs', '--smoke'], {
+      cwd: root,
+    });
+    expect(stdout).toMatch(/connections\/s[^]*alone[^]*bad attempts/);
   });
 });

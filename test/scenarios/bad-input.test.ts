@@ -17,7 +17,7 @@ interface Invalid {
   readonly note: string;
 }
 
-const file = join(ROOT, 'test', 'vectors', 'vectors.json');
+const file = join(ROOT, 'docs', 'vectors.json');
 if (!existsSync(file))
   throw new Error(`${file} is missing: there is nothing to hold the broker to`);
 const { invalid } = JSON.parse(readFileSync(file, 'utf8')) as { invalid: Invalid[] };

@@ -64,3 +64,17 @@ test('a stash holds the largest frame, an output block its largest frame, a send
   expect(layout.OUT_BLOCKS_MAX + 1).toBeLessThan(layout.SPANS_MAX);
   expect(layout.OUT_BLOCKS_HELD).toBeLessThan(layout.OUT_BLOCKS_MAX);
 });
+
+test('what one send to a keyed connection is made of fits its place, and the kernel’s limit', () => {
+  const spans = 2 * layout.KEYED_FRAMES_MAX + layout.SPANS_MAX;
+  expect(spans).toBeLessThanOrEqual(layout.KEYED_SPANS_MAX);
+  expect(layout.KEYED_SPANS_MAX).toBeLessThanOrEqual(1024);
+  const spansEnd = layout.AREA_KEYED_SPANS + layout.KEYED_SPANS_MAX * 8;
+  expect(spansEnd).toBeLessThanOrEqual(layout.AREA_KEYED_HEADERS);
+  const headersEnd = layout.AREA_KEYED_HEADERS + layout.KEYED_FRAMES_MAX * 40;
+  expect(headersEnd).toBeLessThanOrEqual(layout.AREA_HEADER_BYTES);
+  const countsEnd = layout.AREA_ERROR_COUNTS + layout.ERROR_COUNTS * 4;
+  expect(layout.AREA_NEWS + layout.AREA_NEWS_MAX * 4).toBeLessThanOrEqual(layout.AREA_ERROR_COUNTS);
+  expect(countsEnd).toBeLessThanOrEqual(layout.AREA_KEYED_SPANS);
+  expect(layout.KEYS_REST_HEADER + 40).toBeLessThanOrEqual(layout.KEYS_BYTES);
+});

@@ -9,6 +9,11 @@ import { type Frame, json, ping, type TestPeer } from '../support/test-peer.js';
 
 const SUBJECTS = ['a', 'b', 'a.x', 'a.y', 'b.x'];
 const PATTERNS = ['a', 'b', 'a.*', '*', '>', 'b.>', 'a.x', '*.x'];
+const KEY = {
+  method: 'hmac-sha256',
+  keyId: 'key',
+  secret: Buffer.from('a secret of thirty-two bytes, 1!'),
+} as const;
 const FROM = ['new', 'first', 'last', { last: 3 }, { sequence: 5 }, { time: 1 }];
 
 /** One client, what it did, and what it was told. */
@@ -41,6 +46,8 @@ class Storm {
   readonly log = new Map<string, string>();
   /** Memory may be so scarce that a connection is ended for want of a place for its bytes. */
   mayRefuse = false;
+  isMixed = false;
+  keyedCount = 0;
   readonly #chance: FaultSource;
   readonly #shards: number;
   #names = 0;
@@ -62,6 +69,8 @@ class Storm {
   step(): void {
     if (this.actors.length < 4 || (this.actors.length < 8 && this.#below(30) === 0)) {
       const peer = this.h.connect(1 + this.#below(this.#shards));
+      // Keyed connections and others share the streams.
+      if (this.isMixed && this.#below(2) === 0) this.keyedCount += this.#key(peer);
       this.actors.push(new Actor(peer, ++this.#names));
     }
     const actor = this.#any(this.actors);
@@ -110,6 +119,10 @@ class Storm {
         this.h.round();
     }
     this.hear();
+  }
+
+  #key(peer: TestPeer): number {
+    return peer.greet(KEY) === 'WELCOME siphash-2-4' ? 1 : 0;
   }
 
   #publish(actor: Actor): void {
@@ -241,18 +254,24 @@ const WORLDS = [
   },
 ];
 
-const cases = WORLDS.flatMap((world) =>
+const everyCase = WORLDS.flatMap((world) =>
   [1, 2, 3].map((seed) => ({ ...world, seed, isScarce: false })),
 ).concat(
   [7, 8, 9, 10].map((seed) => ({ ...WORLDS[0]!, name: 'memory is scarce', seed, isScarce: true })),
 );
 
-test.each(cases)('$name, seed $seed', ({ faults, seed, isScarce }) => {
+const cases = everyCase.flatMap((one) => [
+  { ...one, isMixed: false },
+  { ...one, name: `${one.name}, some are keyed`, isMixed: true },
+]);
+
+test.each(cases)('$name, seed $seed', ({ faults, seed, isScarce, isMixed }) => {
   const shards = 1 + (seed % 3);
   const h = harness({
     seed,
     faults,
     shards,
+    credentials: [KEY],
     arenaBytes: 16 << 20,
     streams: 16,
     retentionBytes: [16, 64, 256][seed % 3]! * 1024,
@@ -262,6 +281,7 @@ test.each(cases)('$name, seed $seed', ({ faults, seed, isScarce }) => {
   });
   const storm = new Storm(h, seed, shards);
   storm.mayRefuse = isScarce;
+  storm.isMixed = isMixed;
   const give: (() => void)[] = [];
   for (let i = 0; i < 500; i++) {
     if (isScarce && i % 100 === 50) {
@@ -279,6 +299,7 @@ test.each(cases)('$name, seed $seed', ({ faults, seed, isScarce }) => {
     storm.hear();
   }
   storm.checkLog();
+  if (isMixed) expect(storm.keyedCount).toBeGreaterThan(0);
   expect(storm.log.size).toBeGreaterThan(50);
   for (const { isSound, numbers, acked } of storm.actors) {
     if (!isSound) continue;

@@ -2,12 +2,18 @@
  * A client as bare as it can be: a socket, the codec, and a book of what came by stream. It checks on
  * the way that sequences are dense but for what a GAP announces, and notes what is not so in `faults`.
  */
-import { createHash, type Hash } from 'node:crypto';
+import { createHash, randomBytes, type Hash } from 'node:crypto';
 import { once } from 'node:events';
 import { connect as connectSocket, type Socket } from 'node:net';
 import { FrameDecoder, FrameEncoder, type FrameFields } from '../../src/frame/codec.js';
 import * as codes from '../../src/frame/codes.js';
-import { FrameKernel } from '../../src/frame/frame-kernel.js';
+import { FrameKernel, FrameKey } from '../../src/frame/frame-kernel.js';
+import {
+  ClientHandshake,
+  isFault,
+  type ClientCredential,
+  type DirectionKeys,
+} from '../../src/frame/handshake.js';
 import { FLAG_ACK_REQUESTED, FRAME_BYTES_MAX } from '../../src/frame/layout.js';
 import { errorName, TYPES_FROM_SERVER, typeName } from '../../src/frame/names.js';
 import { encodePayload } from '../../src/frame/payloads.js';
@@ -81,6 +87,39 @@ export function encode(...frames: FrameFields[]): Buffer {
   return parts.length === 1 ? parts[0]! : Buffer.concat(parts);
 }
 
+/** Both directions of a peer that may be keyed. */
+class KeyedEnds {
+  readonly decoder: FrameDecoder;
+  readonly #encoder: FrameEncoder;
+  readonly #sendKey: FrameKey;
+  readonly #receiveKey: FrameKey;
+
+  constructor() {
+    const kernel = new FrameKernel(
+      FrameDecoder.areaBytes(DECODER_BYTES) + ENCODER_BYTES + 2 * FrameKey.areaBytes,
+    );
+    this.#sendKey = new FrameKey(kernel);
+    this.#receiveKey = new FrameKey(kernel);
+    this.#encoder = new FrameEncoder(kernel, ENCODER_BYTES, this.#sendKey);
+    this.decoder = new FrameDecoder(kernel, TYPES_FROM_SERVER, DECODER_BYTES, this.#receiveKey);
+  }
+
+  set(keys: DirectionKeys): void {
+    this.#sendKey.set(keys.clientToServer);
+    this.#receiveKey.set(keys.serverToClient);
+  }
+
+  encode(frames: readonly FrameFields[]): Buffer {
+    return Buffer.concat(
+      frames.map((frame) => {
+        this.#encoder.clear();
+        this.#encoder.put(frame);
+        return Buffer.from(this.#encoder.view());
+      }),
+    );
+  }
+}
+
 export const json = (value: object): Buffer => Buffer.from(encodePayload(value));
 
 const everybody = new Set<Peer>();
@@ -116,6 +155,7 @@ export class Peer {
   readonly #watched = new Watched();
   readonly #answersPing: boolean;
   #decoder: FrameDecoder | undefined;
+  #keyed: KeyedEnds | undefined;
   #nextRequest = 1n;
 
   private constructor(port: number, options: PeerOptions) {
@@ -149,6 +189,50 @@ export class Peer {
     const { connection } = parse(welcome) as { connection: string };
     peer.shard = Number.parseInt(connection, 10);
     return peer;
+  }
+
+  /** Connects, and proves who it is; its frames are keyed from then on, where that was chosen. */
+  static async prove(
+    port: number,
+    credential: ClientCredential,
+    options: PeerOptions & { isKeyingRequired?: boolean } = {},
+  ): Promise<Peer> {
+    const { isKeyingRequired = false } = options;
+    const peer = await Peer.connect(port, options);
+    const handshake = new ClientHandshake({
+      versions: [1],
+      name: 'scenario/1',
+      credential,
+      isKeyingRequired,
+      random: randomBytes,
+    });
+    const keyed = new KeyedEnds();
+    keyed.decoder.oneByOne = true;
+    peer.#decoder = keyed.decoder;
+    peer.#keyed = keyed;
+    let answer = await peer.#exchange(codes.TYPE_HELLO, handshake.hello());
+    if (answer.type === codes.TYPE_CHALLENGE) {
+      const proof = handshake.challenged(answer.payload);
+      if (isFault(proof)) throw new Error(proof.fault);
+      answer = await peer.#exchange(codes.TYPE_PROOF, proof);
+    }
+    if (answer.type !== codes.TYPE_WELCOME) throw new Error(describe(answer));
+    const greeted = handshake.welcomed(answer.payload);
+    if (isFault(greeted)) throw new Error(greeted.fault);
+    if (greeted.keys) keyed.set(greeted.keys);
+    keyed.decoder.oneByOne = false;
+    return peer;
+  }
+
+  async #exchange(type: number, payload: Uint8Array): Promise<Frame> {
+    const sequence = this.#nextRequest++;
+    this.send({ type, sequence, payload });
+    return this.take((frame) => frame.sequence === sequence, `the answer to ${typeName(type)}`);
+  }
+
+  /** The bytes of frames as this peer sends them next. */
+  encode(...frames: FrameFields[]): Buffer {
+    return this.#keyed ? this.#keyed.encode(frames) : encode(...frames);
   }
 
   // ---- Receiving ----
@@ -302,7 +386,7 @@ export class Peer {
   // ---- Sending ----
 
   send(...frames: FrameFields[]): boolean {
-    return this.socket.write(encode(...frames));
+    return this.socket.write(this.encode(...frames));
   }
 
   /** As `send`, and resolves once the kernel has all of it. Rejects where the connection ends first. */

@@ -4,16 +4,20 @@
  * Invariant: at the end of each test nothing is left: no descriptor, no row, no pin, no violation.
  */
 import { expect, onTestFinished } from 'vitest';
+import { randomBytes } from 'node:crypto';
 import type { Clock } from '../../src/clock.js';
+import { Authenticator, type Credential } from '../../src/control/authenticator.js';
 import { Registry } from '../../src/control/registry.js';
 import { createArena, type Geometry, writeThreadNode } from '../../src/ring/arena.js';
+import type { RandomBytes } from '../../src/frame/handshake.js';
 import { assertInvariants } from '../../src/ring/invariants.js';
 import * as ring from '../../src/ring/layout.js';
 import { connectionSlots, planArea, sharedBytes, writeArea } from '../../src/shards/area.js';
-import type { ShardSettings } from '../../src/shards/context.js';
+import type { AuthSettings, ShardSettings } from '../../src/shards/context.js';
 import { type BrokerKernel, loadKernel } from '../../src/shards/kernel.js';
 import * as layout from '../../src/shards/layout.js';
 import type { ControlLink, ControlMessage, ShardMessage } from '../../src/shards/messages.js';
+import { ALL_ALLOWED, type Permissions } from '../../src/shards/permissions.js';
 import { SettingsPage } from '../../src/shards/settings.js';
 import { Shard } from '../../src/shards/shard.js';
 import { SharedArea } from '../../src/shards/shared.js';
@@ -32,7 +36,13 @@ export interface HarnessOptions extends FakeOptions {
   connections?: number;
   retentionBytes?: number;
   onFull?: 'block' | 'evict';
-  settings?: Partial<ShardSettings>;
+  settings?: Partial<Omit<ShardSettings, 'auth'>>;
+  auth?: Partial<AuthSettings>;
+  /** Who may connect, and what each may do. */
+  credentials?: readonly (Credential & { permissions?: Partial<Permissions> })[];
+  attemptsPerMinute?: number;
+  /** In place of the system's, where an exchange is to be the same each time. */
+  random?: RandomBytes;
 }
 
 /** Counts what moves, and lets a test act while a shard blocks. */
@@ -89,6 +99,10 @@ export class Harness {
   readonly shared: SharedArea;
   readonly control: BrokerKernel;
   readonly registry: Registry;
+  readonly authenticator: Authenticator;
+  readonly logged: ShardMessage[] = [];
+  /** What the authenticator has logged. */
+  readonly warnings: object[] = [];
   readonly shards: Shard[] = [];
   readonly kernels: BrokerKernel[] = [];
   readonly peers: TestPeer[] = [];
@@ -103,6 +117,7 @@ export class Harness {
   readonly runsWith: number[] = [];
   nowMs = 1000;
   readonly #settings: ShardSettings;
+  readonly #random: RandomBytes;
   readonly #listenFd: number;
   readonly #inboxes: ControlMessage[][] = [];
   readonly #toControl: { shard: number; message: ShardMessage }[] = [];
@@ -111,6 +126,7 @@ export class Harness {
   #nextSlot = 1;
 
   constructor(options: HarnessOptions = {}) {
+    this.#random = options.random ?? randomBytes;
     const shards = options.shards ?? 1;
     const streams = options.streams ?? 64;
     const connections = options.connections ?? 64;
@@ -122,6 +138,18 @@ export class Harness {
       publicationsMax: 16,
       idleStrategy: 'block',
       serverName: 'memorystreamer/test',
+      auth: {
+        isRequired: false,
+        isKeyingRequired: false,
+        handshakeTimeoutMs: 10_000,
+        pendingMax: 1024,
+        areInsecureTokensTaken: false,
+        permissions: (options.credentials ?? []).map(({ permissions }) => ({
+          ...ALL_ALLOWED,
+          ...permissions,
+        })),
+        ...options.auth,
+      },
       ...options.settings,
     };
     const plan = planArea({ arenaBytes, shards, connections, streams });
@@ -143,6 +171,15 @@ export class Harness {
     this.control = loadKernel(memory, 0, KERNEL_FILE);
     this.#listenFd = this.sys.listen('127.0.0.1', 0, 1024);
     let epoch = 1000n;
+    this.authenticator = new Authenticator({
+      credentials: options.credentials ?? [],
+      attemptsPerMinute: options.attemptsPerMinute ?? 60,
+      random: this.#random,
+      clock: { wallMs: () => this.nowMs, monotonicMs: () => this.nowMs },
+      log: {
+        warn: (fields: object, text?: string) => void this.warnings.push({ ...fields, text }),
+      },
+    });
     this.registry = new Registry({
       memory,
       kernel: this.control,
@@ -186,6 +223,7 @@ export class Harness {
       clock,
       settings: this.#settings,
       settingsPage: this.settingsPage,
+      randomBytes: this.#random,
       areaAt: this.areaAt(thread),
       streamsAt: this.geometry.streamsByteOffset,
       eventfds: this.eventfds,
@@ -208,8 +246,8 @@ export class Harness {
   }
 
   /** A client whose connection is handed to `shard`. */
-  connect(shard = 1, cpu = 0): TestPeer {
-    const fake = this.sys.connect(this.sys.localPort(this.#listenFd), cpu);
+  connect(shard = 1, cpu = 0, address?: Uint8Array): TestPeer {
+    const fake = this.sys.connect(this.sys.localPort(this.#listenFd), cpu, address);
     const fd = this.sys.accept(this.#listenFd);
     expect(fd).toBeGreaterThan(0);
     while (!this.shared.isFree(this.#nextSlot)) this.#nextSlot++;
@@ -245,8 +283,13 @@ export class Harness {
     for (const { shard, message } of this.#toControl.splice(0)) {
       this.sys.moved++;
       switch (message.type) {
+        case 'authenticate': {
+          const answer = this.authenticator.authenticate(message.request);
+          this.order(shard, { type: 'authenticated', ref: message.ref, answer });
+          break;
+        }
         case 'open':
-          this.registry.open(shard, message.ref, message.subject);
+          this.registry.open(shard, message.ref, message.subject, message.mayCreate);
           break;
         case 'subscribe':
           this.registry.subscribe(shard, message.ref, message.pattern);
@@ -258,6 +301,7 @@ export class Harness {
           this.registry.attached(shard, message.stream);
           break;
         case 'log':
+          this.logged.push(message);
           break;
         case 'vote':
           this.votes.push({ shard, offer: message.offer, fault: message.fault });
@@ -358,7 +402,7 @@ export class Harness {
       const inUse = Array.from({ length: layout.POOL_COUNT }, (_, pool) =>
         this.poolInUse(shard, pool),
       );
-      expect(inUse, `rows in use, shard ${shard}`).toEqual([0, 0, 0, 0, 0, 0, 1]);
+      expect(inUse, `rows in use, shard ${shard}`).toEqual([0, 0, 0, 0, 0, 0, 1, 0]);
       expect(this.shared.connectionCount(shard)).toBe(0);
     }
     expect(this.sys.openFds().filter(isLeft)).toEqual([]);

@@ -1,9 +1,11 @@
 /** The client's end of a connection to the fake system: it speaks whole frames, and keeps what it was told. */
 import { Buffer } from 'node:buffer';
+import { randomBytes } from 'node:crypto';
 import { expect } from 'vitest';
 import * as codes from '../../src/frame/codes.js';
 import { FrameDecoder, FrameEncoder, type FrameFields } from '../../src/frame/codec.js';
-import { FrameKernel } from '../../src/frame/frame-kernel.js';
+import { FrameKernel, FrameKey } from '../../src/frame/frame-kernel.js';
+import { ClientHandshake, isFault, type ClientCredential } from '../../src/frame/handshake.js';
 import { FRAME_BYTES_MAX, FLAG_ACK_REQUESTED } from '../../src/frame/layout.js';
 import { errorName, TYPES_FROM_SERVER, typeName } from '../../src/frame/names.js';
 import { encodePayload } from '../../src/frame/payloads.js';
@@ -45,15 +47,22 @@ export class TestPeer {
   isReading = true;
   /** Bytes that it reads at most at a time. */
   readMax = Number.MAX_SAFE_INTEGER;
-  readonly #decoder = new FrameDecoder(
-    new FrameKernel(FrameDecoder.areaBytes(DECODER_BYTES)),
-    TYPES_FROM_SERVER,
-    DECODER_BYTES,
-  );
+  /** By these its frames are keyed, once it is authenticated so. */
+  readonly sendKey: FrameKey;
+  readonly receiveKey: FrameKey;
+  readonly #encoder: FrameEncoder;
+  readonly #decoder: FrameDecoder;
   readonly #run: () => void;
   #nextRequest = 1n;
 
   constructor(fake: FakePeer, slot: number, fd: number, run: () => void) {
+    const kernel = new FrameKernel(
+      FrameDecoder.areaBytes(DECODER_BYTES) + FRAME_BYTES_MAX + 2 * FrameKey.areaBytes,
+    );
+    this.sendKey = new FrameKey(kernel);
+    this.receiveKey = new FrameKey(kernel);
+    this.#encoder = new FrameEncoder(kernel, FRAME_BYTES_MAX, this.sendKey);
+    this.#decoder = new FrameDecoder(kernel, TYPES_FROM_SERVER, DECODER_BYTES, this.receiveKey);
     this.fake = fake;
     this.slot = slot;
     this.fd = fd;
@@ -98,7 +107,47 @@ export class TestPeer {
   }
 
   send(fields: FrameFields): void {
-    this.write(encode(fields));
+    this.write(this.encode(fields));
+  }
+
+  /** The bytes of a frame as this peer sends it next: keyed, where it is. */
+  encode(fields: FrameFields): Buffer {
+    this.#encoder.clear();
+    if (!this.#encoder.put(fields)) throw new Error('the frame does not fit the encoder');
+    return Buffer.from(this.#encoder.view());
+  }
+
+  /** HELLO up to WELCOME; answers what ended it: `WELCOME siphash-2-4`, or the ERROR. */
+  greet(credential: ClientCredential | undefined, isKeyingRequired = false): string {
+    const handshake = new ClientHandshake({
+      versions: [1],
+      name: 'test/1',
+      credential,
+      isKeyingRequired,
+      random: randomBytes,
+    });
+    this.#decoder.oneByOne = true;
+    let answer = this.#exchange(codes.TYPE_HELLO, handshake.hello());
+    if (answer?.type === codes.TYPE_CHALLENGE) {
+      const proof = handshake.challenged(answer.payload);
+      if (isFault(proof)) return proof.fault;
+      answer = this.#exchange(codes.TYPE_PROOF, proof);
+    }
+    if (answer?.type !== codes.TYPE_WELCOME) return answer ? inWords(answer) : 'nothing';
+    const greeted = handshake.welcomed(answer.payload);
+    if (isFault(greeted)) return greeted.fault;
+    if (greeted.keys) {
+      this.sendKey.set(greeted.keys.clientToServer);
+      this.receiveKey.set(greeted.keys.serverToClient);
+    }
+    this.#decoder.oneByOne = false;
+    return `WELCOME ${greeted.welcome.integrity}`;
+  }
+
+  #exchange(type: number, payload: Uint8Array): Frame | undefined {
+    this.send({ type, sequence: this.#nextRequest++, payload });
+    this.#run();
+    return this.take()[0];
   }
 
   /** Sends and lets everything settle; answers what was told. */
@@ -134,18 +183,26 @@ export class TestPeer {
 
   /** One DATA frame; `number` asks for its ACK. Nothing runs. */
   publish(stream: number, payload: string | Uint8Array, number?: number): void {
-    this.write(data(stream, payload, number));
+    this.send(dataFields(stream, payload, number));
   }
 }
 
-export function data(stream: number, payload: string | Uint8Array, number?: number): Buffer {
-  return encode({
+export function dataFields(
+  stream: number,
+  payload: string | Uint8Array,
+  number?: number,
+): FrameFields {
+  return {
     type: codes.TYPE_DATA,
     flags: number === undefined ? 0 : FLAG_ACK_REQUESTED,
     stream,
     sequence: BigInt(number ?? 0),
     payload: typeof payload === 'string' ? Buffer.from(payload) : payload,
-  });
+  };
+}
+
+export function data(...given: Parameters<typeof dataFields>): Buffer {
+  return encode(dataFields(...given));
 }
 
 export const ping = (sequence = 1n): FrameFields => ({ type: codes.TYPE_PING, sequence });

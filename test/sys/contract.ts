@@ -402,6 +402,7 @@ export function describeContract(name: string, makeRig: () => Rig): void {
         () => sys.close(MISSING_FD),
         () => sys.socketError(MISSING_FD),
         () => sys.socketCookie(MISSING_FD, 0),
+        () => sys.peerAddress(MISSING_FD, 0),
         () => sys.incomingCpu(MISSING_FD),
         () => sys.setReceiveLowWater(MISSING_FD, 1),
         () => sys.epollAddStream(MISSING_FD, epollFd, 0, 0),
@@ -473,6 +474,7 @@ export function describeContract(name: string, makeRig: () => Rig): void {
         () => sys.peek(first, IN, 0),
         () => sys.discard(first, 0),
         () => sys.setReceiveLowWater(first, 0),
+        () => sys.peerAddress(first, ARENA_BYTES - 15),
         () => sys.socketCookie(first, 4),
         () => sys.socketCookie(first, ARENA_BYTES),
         () => sys.clockRealtime(4),
@@ -501,6 +503,18 @@ export function describeContract(name: string, makeRig: () => Rig): void {
   });
 
   describe(`${name}: machine`, () => {
+    test('a peer has its address, and one of a pair has none', async () => {
+      const [fd] = await connection();
+      bytes.fill(0xee, 0, 24);
+      expect(sys.peerAddress(fd, 8)).toBe(0);
+      const mapped = '00000000000000000000ffff7f000001';
+      expect(Buffer.from(bytes.slice(8, 24)).toString('hex')).toBe(mapped);
+      expect(bytes[7]).toBe(0xee);
+      const [first] = pair();
+      expect(sys.peerAddress(first, 0)).toBe(0);
+      expect(bytes.subarray(0, 16).every((byte) => byte === 0)).toBe(true);
+    });
+
     test('cookies tell sockets apart and stay the same', () => {
       const [first, second] = pair();
       expect(sys.socketCookie(first, 0)).toBe(0);

@@ -261,7 +261,7 @@ const alone = {
   ],
   codec: [
     'Frame codec',
-    'Nanoseconds to make a frame, and to judge one, where it lies.',
+    'Nanoseconds of CPU time to make a frame, and to judge one, where it lies; beside what one would write without a kernel.',
     {
       'payload B': (f) => f.payloadBytes,
       'encode ns': (f) => f.encodeNs,

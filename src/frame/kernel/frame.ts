@@ -4,6 +4,7 @@ import {
   FLAG_KEYED,
   FRAME_HEADER_BYTES,
   HEADER_CHECK_BYTE_OFFSET,
+  KEY_COUNTER,
   MAGIC,
   PAYLOAD_BYTES_MAX,
   PAYLOAD_CHECK_BYTE_OFFSET,
@@ -11,6 +12,7 @@ import {
   PROTOCOL_VERSION,
   SEQUENCE_BYTE_OFFSET,
   STREAM_BYTE_OFFSET,
+  TAG_BYTE_OFFSET,
   TIMESTAMP_BYTE_OFFSET,
   TYPE_BYTE_OFFSET,
   VERSION_BYTE_OFFSET,
@@ -23,6 +25,7 @@ import {
   CODE_PAYLOAD_CORRUPT,
   CODE_UNSUPPORTED_VERSION,
 } from '../codes';
+import { tagOf } from './siphash';
 import { headerCheck, xxh64 } from './xxh64';
 
 /** More bytes are needed before this frame can be judged. */
@@ -40,14 +43,29 @@ export const NEED_MORE_BYTES: i32 = 0;
  * that an unknown type is noticed before its payload arrives (`checkHeader`, then `checkPayload`).
  */
 // @ts-ignore: decorator
-@inline export function checkHeader(frame: usize, byteCount: u32): i32 {
+@inline export function checkHeader(frame: usize, byteCount: u32, payloadBytesMax: u32 = PAYLOAD_BYTES_MAX): i32 {
+  if (byteCount < <u32>FRAME_HEADER_BYTES) return checkStart(frame, byteCount);
+  if (load<u16>(frame) != MAGIC) return -CODE_BAD_MAGIC;
+  if (load<u8>(frame, VERSION_BYTE_OFFSET) != PROTOCOL_VERSION) return -CODE_UNSUPPORTED_VERSION;
+  const payloadBytes = load<u32>(frame, PAYLOAD_LENGTH_BYTE_OFFSET);
+  if (payloadBytes > payloadBytesMax) return -CODE_FRAME_TOO_LARGE;
+  if (load<u16>(frame, FLAGS_BYTE_OFFSET) & FLAG_KEYED) return -CODE_BAD_TAG;
+  if (load<u32>(frame, HEADER_CHECK_BYTE_OFFSET) != headerCheck(frame)) return -CODE_HEADER_CORRUPT;
+  return <i32>((FRAME_HEADER_BYTES + payloadBytes + 7) & ~7);
+}
+
+/**
+ * The same where the direction is keyed: nothing of the header is verified before the whole frame is there
+ * (`tagFits`), so only what the framing needs is judged here.
+ */
+// @ts-ignore: decorator
+@inline export function checkKeyedHeader(frame: usize, byteCount: u32): i32 {
   if (byteCount < <u32>FRAME_HEADER_BYTES) return checkStart(frame, byteCount);
   if (load<u16>(frame) != MAGIC) return -CODE_BAD_MAGIC;
   if (load<u8>(frame, VERSION_BYTE_OFFSET) != PROTOCOL_VERSION) return -CODE_UNSUPPORTED_VERSION;
   const payloadBytes = load<u32>(frame, PAYLOAD_LENGTH_BYTE_OFFSET);
   if (payloadBytes > <u32>PAYLOAD_BYTES_MAX) return -CODE_FRAME_TOO_LARGE;
-  if (load<u16>(frame, FLAGS_BYTE_OFFSET) & FLAG_KEYED) return -CODE_BAD_TAG;
-  if (load<u32>(frame, HEADER_CHECK_BYTE_OFFSET) != headerCheck(frame)) return -CODE_HEADER_CORRUPT;
+  if (!(load<u16>(frame, FLAGS_BYTE_OFFSET) & FLAG_KEYED)) return -CODE_BAD_TAG;
   return <i32>((FRAME_HEADER_BYTES + payloadBytes + 7) & ~7);
 }
 
@@ -90,6 +108,33 @@ export function checkFrame(frame: usize, byteCount: u32): i32 {
   }
 }
 
+/** Writes a header without its checks in front of a payload that lies at `frame + 40` already, and the padding. */
+// @ts-ignore: decorator
+@inline function writeHeader(
+  frame: usize,
+  type: u32,
+  flags: u32,
+  code: u32,
+  stream: u32,
+  payloadBytes: u32,
+  sequence: u64,
+  timestamp: u64,
+): void {
+  store<u64>(
+    frame,
+    <u64>MAGIC |
+      ((<u64>PROTOCOL_VERSION) << 16) |
+      ((<u64>type) << 24) |
+      ((<u64>flags) << 32) |
+      ((<u64>code) << 48),
+  );
+  store<u32>(frame, stream, STREAM_BYTE_OFFSET);
+  store<u32>(frame, payloadBytes, PAYLOAD_LENGTH_BYTE_OFFSET);
+  store<u64>(frame, sequence, SEQUENCE_BYTE_OFFSET);
+  store<u64>(frame, timestamp, TIMESTAMP_BYTE_OFFSET);
+  clearPadding(frame, payloadBytes);
+}
+
 /**
  * Writes a whole header in front of a payload that lies at `frame + 40` already, the padding and both
  * checks. Answers the bytes that the frame takes.
@@ -104,20 +149,27 @@ export function encodeFrame(
   sequence: u64,
   timestamp: u64,
 ): u32 {
-  store<u64>(
-    frame,
-    <u64>MAGIC |
-      ((<u64>PROTOCOL_VERSION) << 16) |
-      ((<u64>type) << 24) |
-      ((<u64>flags) << 32) |
-      ((<u64>code) << 48),
-  );
-  store<u32>(frame, stream, STREAM_BYTE_OFFSET);
-  store<u32>(frame, payloadBytes, PAYLOAD_LENGTH_BYTE_OFFSET);
-  store<u64>(frame, sequence, SEQUENCE_BYTE_OFFSET);
-  store<u64>(frame, timestamp, TIMESTAMP_BYTE_OFFSET);
-  clearPadding(frame, payloadBytes);
+  writeHeader(frame, type, flags, code, stream, payloadBytes, sequence, timestamp);
   store<u32>(frame, <u32>xxh64(frame + FRAME_HEADER_BYTES, payloadBytes), PAYLOAD_CHECK_BYTE_OFFSET);
   store<u32>(frame, headerCheck(frame), HEADER_CHECK_BYTE_OFFSET);
+  return (FRAME_HEADER_BYTES + payloadBytes + 7) & ~7;
+}
+
+/** The same, with the tag of the key at `key` in place of the checks; counts the frame. */
+export function encodeKeyedFrame(
+  frame: usize,
+  type: u32,
+  flags: u32,
+  code: u32,
+  stream: u32,
+  payloadBytes: u32,
+  sequence: u64,
+  timestamp: u64,
+  key: usize,
+): u32 {
+  writeHeader(frame, type, flags | FLAG_KEYED, code, stream, payloadBytes, sequence, timestamp);
+  const counter = load<u64>(key, KEY_COUNTER);
+  store<u64>(frame, tagOf(key, counter, frame, frame + FRAME_HEADER_BYTES), TAG_BYTE_OFFSET);
+  store<u64>(key, counter + 1, KEY_COUNTER);
   return (FRAME_HEADER_BYTES + payloadBytes + 7) & ~7;
 }

@@ -1,9 +1,18 @@
 // The frame kernel by itself: what the client library needs, on a private memory. Offsets are byte
 // offsets into that memory, 8-aligned where a frame begins; u64 values come as two u32 words (low,
 // high), because an i64 parameter is a BigInt in JavaScript and is made anew for each call.
-import { TYPE_BYTE_OFFSET } from '../layout';
-import { CODE_UNKNOWN_TYPE } from '../codes';
-import { NEED_MORE_BYTES, checkFrame, checkHeader, encodeFrame, payloadIsWhole } from './frame';
+import { KEY_COUNTER, KEY_FIRST, KEY_SECOND, TYPE_BYTE_OFFSET } from '../layout';
+import { CODE_BAD_TAG, CODE_UNKNOWN_TYPE } from '../codes';
+import {
+  NEED_MORE_BYTES,
+  checkFrame,
+  checkHeader,
+  checkKeyedHeader,
+  encodeFrame,
+  encodeKeyedFrame,
+  payloadIsWhole,
+} from './frame';
+import { siphash, tagFits } from './siphash';
 import { xxh64 } from './xxh64';
 
 /** Types from this on are unknown to this version; those below have a bit in the masks of `scan`. */
@@ -28,8 +37,16 @@ export function xxh64Low(at: usize, byteCount: u32): u32 {
   return <u32>hash;
 }
 
+/** The high word of the hash computed last. */
 export function xxh64High(): u32 {
   return hashHigh;
+}
+
+/** SipHash-2-4 of `byteCount` bytes at `at`, under the key at `key`: answers the low word; `xxh64High()` has the other one. */
+export function siphashLow(key: usize, at: usize, byteCount: u32): u32 {
+  const hash = siphash(load<u64>(key, KEY_FIRST), load<u64>(key, KEY_SECOND), at, byteCount);
+  hashHigh = <u32>(hash >> 32);
+  return <u32>hash;
 }
 
 /** See `checkFrame`: bytes of the whole frame, 0 for "more bytes needed", or a negated error code. */
@@ -59,6 +76,33 @@ export function encode(
     payloadBytes,
     joined(sequenceLow, sequenceHigh),
     joined(timestampLow, timestampHigh),
+  );
+}
+
+/** As `encode`, keyed by the key at `key`, whose counter moves on. */
+export function encodeKeyed(
+  frame: usize,
+  type: u32,
+  flags: u32,
+  code: u32,
+  stream: u32,
+  payloadBytes: u32,
+  sequenceLow: u32,
+  sequenceHigh: u32,
+  timestampLow: u32,
+  timestampHigh: u32,
+  key: usize,
+): u32 {
+  return encodeKeyedFrame(
+    frame,
+    type,
+    flags,
+    code,
+    stream,
+    payloadBytes,
+    joined(sequenceLow, sequenceHigh),
+    joined(timestampLow, timestampHigh),
+    key,
   );
 }
 
@@ -98,6 +142,52 @@ export function scan(
     used += <u32>whole;
     frames++;
   }
+  stopped = why;
+  scanned = used;
+  return frames;
+}
+
+/**
+ * The same where the direction is keyed by the key at `key`: a frame whose tag does not fit ends it with
+ * BAD_TAG, and the key's counter moves on by the frames in the table.
+ */
+export function scanKeyed(
+  at: usize,
+  byteCount: u32,
+  table: usize,
+  framesMax: u32,
+  typesLow: u32,
+  typesHigh: u32,
+  key: usize,
+): u32 {
+  const types = joined(typesLow, typesHigh);
+  const counter = load<u64>(key, KEY_COUNTER);
+  let used: u32 = 0;
+  let frames: u32 = 0;
+  let why: i32 = NEED_MORE_BYTES;
+  while (frames < framesMax) {
+    const frame = at + used;
+    const left = byteCount - used;
+    const whole = checkKeyedHeader(frame, left);
+    if (whole <= 0) {
+      why = whole;
+      break;
+    }
+    const type = <u32>load<u8>(frame, TYPE_BYTE_OFFSET);
+    if (type >= TYPES_MAX || ((types >> (<u64>type)) & 1) == 0) {
+      why = -CODE_UNKNOWN_TYPE;
+      break;
+    }
+    if (<u32>whole > left) break;
+    if (!tagFits(key, counter + frames, frame)) {
+      why = -CODE_BAD_TAG;
+      break;
+    }
+    store<u32>(table + ((<usize>frames) << 2), <u32>frame);
+    used += <u32>whole;
+    frames++;
+  }
+  store<u64>(key, counter + frames, KEY_COUNTER);
   stopped = why;
   scanned = used;
   return frames;

@@ -8,6 +8,7 @@ import {
   HEADER_CHECK_BYTE_OFFSET,
   MAGIC,
   PAYLOAD_CHECK_BYTE_OFFSET,
+  PAYLOAD_LENGTH_BYTE_OFFSET,
   PROTOCOL_VERSION,
   SEQUENCE_BYTE_OFFSET,
   STREAM_BYTE_OFFSET,
@@ -15,7 +16,7 @@ import {
 } from '../../frame/layout';
 import { TYPE_DATA } from '../../frame/codes';
 import { clearPadding, frameBytes } from '../../frame/kernel/frame';
-import { headerCheckOf } from '../../frame/kernel/xxh64';
+import { headerCheckOf, xxh64 } from '../../frame/kernel/xxh64';
 import {
   POOL_WAITERS_BYTE_OFFSET,
   RECORD_BYTES,
@@ -125,11 +126,21 @@ function fit(source: usize, frames: u32, bytes: u32, room: i32): void {
   fitBytes = <u32>used;
 }
 
+/** Frames that came under tags have no payload checks; in a log every frame has one. */
+function writePayloadChecks(at: usize, frames: u32): void {
+  for (let i: u32 = 0; i < frames; i++) {
+    const payloadBytes = load<u32>(at, PAYLOAD_LENGTH_BYTE_OFFSET);
+    store<u32>(at, <u32>xxh64(at + FRAME_HEADER_BYTES, payloadBytes), PAYLOAD_CHECK_BYTE_OFFSET);
+    at += (FRAME_HEADER_BYTES + payloadBytes + 7) & ~7;
+  }
+}
+
 /** Copies what was claimed, finishes the headers in place, and commits it by writing its record. */
 // @ts-ignore: decorator
-@inline function commit(segment: u32, record: u32, offset: u32, frame: u32, source: usize, frames: u32, bytes: u32, timestamp: u64): void {
+@inline function commit(segment: u32, record: u32, offset: u32, frame: u32, source: usize, frames: u32, bytes: u32, timestamp: u64, isKeyed: bool): void {
   let at = segmentAt(segment) + offset;
   memory.copy(at, source, bytes);
+  if (isKeyed) writePayloadChecks(at, frames);
   let sequence = baseSequence(segment) + frame;
   for (let i: u32 = 0; i < frames; i++) {
     store<u64>(at, DATA_START);
@@ -265,6 +276,18 @@ function rotate(stream: u32, tail: u64, source: usize, frames: u32, bytes: u32, 
  * is told by news of the stream (or of the pool) when to try again.
  */
 export function append(stream: u32, source: usize, frames: u32, bytes: u32, timestamp: u64): u32 {
+  return appendRun(stream, source, frames, bytes, timestamp, false);
+}
+
+/** The same; `isKeyed`: the frames were verified by their tags, and get their payload checks here. */
+export function appendRun(
+  stream: u32,
+  source: usize,
+  frames: u32,
+  bytes: u32,
+  timestamp: u64,
+  isKeyed: bool,
+): u32 {
   const row = streamRow(stream);
   workOn(stream);
   let done: u32 = 0;
@@ -289,13 +312,13 @@ export function append(stream: u32, source: usize, frames: u32, bytes: u32, time
         continue;
       }
       chaos(200);
-      commit(segment, record, offset, tailFrames(tail), source, fitFrames, fitBytes, timestamp);
+      commit(segment, record, offset, tailFrames(tail), source, fitFrames, fitBytes, timestamp, isKeyed);
     } else {
       const rotated = rotate(stream, tail, source, frames, bytes, timestamp);
       if (rotated == ROTATE_AGAIN) continue;
       if (rotated == ROTATE_FULL) break;
       into = fresh;
-      commit(into, 0, 0, 0, source, fitFrames, fitBytes, timestamp);
+      commit(into, 0, 0, 0, source, fitFrames, fitBytes, timestamp, isKeyed);
     }
     chaos(200);
     // A commit that comes late may be the last thing that kept a sealed segment from being taken back.

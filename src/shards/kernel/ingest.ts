@@ -3,11 +3,15 @@
 import {
   FLAGS_BYTE_OFFSET,
   FLAG_ACK_REQUESTED,
+  KEY_COUNTER,
+  PAYLOAD_BYTES_MAX_BEFORE_AUTHENTICATION,
   SEQUENCE_BYTE_OFFSET,
   STREAM_BYTE_OFFSET,
   TYPE_BYTE_OFFSET,
 } from '../../frame/layout';
 import {
+  CODE_AUTH_REQUIRED,
+  CODE_BAD_TAG,
   CODE_MALFORMED,
   CODE_PAYLOAD_CORRUPT,
   CODE_UNEXPECTED,
@@ -25,23 +29,27 @@ import {
   TYPE_SUBSCRIBE,
   TYPE_UNSUBSCRIBE,
 } from '../../frame/codes';
-import { checkHeader, frameBytes, payloadIsWhole } from '../../frame/kernel/frame';
-import { append, appendedBytes, appendedLastSequence } from '../../ring/kernel/append';
+import { checkHeader, checkKeyedHeader, frameBytes, payloadIsWhole } from '../../frame/kernel/frame';
+import { tagFits } from '../../frame/kernel/siphash';
+import { appendedBytes, appendedLastSequence, appendRun } from '../../ring/kernel/append';
 import {
   AREA_CLOCK,
   CONNECTION_ACKS,
   CONNECTION_FLAGS,
   FLAG_STARTED,
+  FLAG_STRANGER,
   INGEST_CONTROL,
   INGEST_DONE,
   INGEST_FAULT,
   INGEST_FULL,
+  KEYS_IN,
   POOL_PUBLICATIONS,
   PUBLICATION_ACK_NEXT,
   PUBLICATION_ACK_NUMBER,
   PUBLICATION_ACK_SEQUENCE,
   PUBLICATION_NUMBER,
 } from '../layout';
+import { keysOf } from './keys';
 import { findPublication } from './publications';
 import { area, connectionAt, rowAt } from './rows';
 
@@ -87,6 +95,14 @@ const CLIENT_TYPES: u64 =
   (<u64>1 << TYPE_CREDIT) |
   (<u64>1 << TYPE_ACK);
 
+/** Those of the handshake, and what is harmless before its end. */
+const STRANGER_TYPES: u64 =
+  (<u64>1 << TYPE_HELLO) |
+  (<u64>1 << TYPE_PROOF) |
+  (<u64>1 << TYPE_PING) |
+  (<u64>1 << TYPE_PONG) |
+  (<u64>1 << TYPE_GOODBYE);
+
 function stop(at: usize, bytes: u32, code: u32, answer: i32): i32 {
   stoppedAt = at;
   stoppedBytes = bytes;
@@ -105,12 +121,16 @@ let runPublication: usize = 0;
 let runNumber: u64 = 0;
 let runAcked: bool = false;
 let runAckNumber: u64 = 0;
+// Where the direction is keyed: the key, or 0, the counter of the run's first frame, and of the frame that is next.
+let runKey: usize = 0;
+let runCounter: u64 = 0;
+let nextCounter: u64 = 0;
 
 /** Appends the run. False: the log took only a part of it, and `runAt` is the first frame left. */
 function flush(slot: u32, timestamp: u64): bool {
   if (runFrames == 0) return true;
   const publication = runPublication;
-  const taken = append(runStream, runAt, runFrames, runBytes, timestamp);
+  const taken = appendRun(runStream, runAt, runFrames, runBytes, timestamp, runKey != 0);
   framesIn += taken;
   bytesIn += appendedBytes();
   if (taken == runFrames) {
@@ -121,6 +141,8 @@ function flush(slot: u32, timestamp: u64): bool {
   }
   if (taken) noteTaken(slot, publication, taken);
   runAt += appendedBytes();
+  // What was not taken is verified again, from the bytes as they came, when it is handled again.
+  nextCounter = runCounter + taken;
   return false;
 }
 
@@ -153,16 +175,35 @@ function owe(slot: u32, publication: usize, number: u64): void {
 /**
  * Handles frames from `at` up to `end`, all of which arrived at the time in AREA_CLOCK. Answers INGEST_DONE (what is left is part of a frame),
  * INGEST_CONTROL (a whole, checked control frame), INGEST_FULL (a log took no more) or INGEST_FAULT. What
- * came before the place where it stopped is handled.
+ * came before the place where it stopped is handled; that frame itself is counted by `frameHandled`.
  */
 export function ingest(slot: u32, at: usize, end: usize): i32 {
-  const timestamp = load<u64>(area, AREA_CLOCK);
+  const connection = connectionAt(slot);
   runFrames = 0;
   runBytes = 0;
   runStream = 0;
+  const keys = keysOf(connection);
+  if (keys) return ingestKeyed(slot, at, end, keys + KEYS_IN);
+  runKey = 0;
+  if (load<u32>(connection, CONNECTION_FLAGS) & FLAG_STRANGER) return ingestStranger(at, end);
+  return walk(slot, at, end, false);
+}
+
+function ingestKeyed(slot: u32, at: usize, end: usize, key: usize): i32 {
+  runKey = key;
+  nextCounter = load<u64>(key, KEY_COUNTER);
+  const answer = walk(slot, at, end, true);
+  store<u64>(key, nextCounter, KEY_COUNTER);
+  return answer;
+}
+
+/** Once for frames with checks and once for keyed ones: `keyed` is a constant in each, so that no frame pays for the choice. */
+// @ts-ignore: decorator
+@inline function walk(slot: u32, at: usize, end: usize, keyed: bool): i32 {
+  const timestamp = load<u64>(area, AREA_CLOCK);
   while (true) {
     const left = <u32>(end - at);
-    const whole = checkHeader(at, left);
+    const whole = keyed ? checkKeyedHeader(at, left) : checkHeader(at, left);
     if (whole <= 0) {
       if (!flush(slot, timestamp)) return stop(runAt, 0, 0, INGEST_FULL);
       if (whole == 0) return stop(at, 0, 0, INGEST_DONE);
@@ -171,41 +212,65 @@ export function ingest(slot: u32, at: usize, end: usize): i32 {
     const type = <u32>load<u8>(at, TYPE_BYTE_OFFSET);
     if (type != TYPE_DATA) {
       const known = type < 64 && (CLIENT_TYPES >> <u64>type) & 1;
-      if (known && <u32>whole > left) {
-        if (!flush(slot, timestamp)) return stop(runAt, 0, 0, INGEST_FULL);
-        return stop(at, 0, 0, INGEST_DONE);
-      }
       if (!flush(slot, timestamp)) return stop(runAt, 0, 0, INGEST_FULL);
-      if (!known) return stop(at, <u32>whole, CODE_UNKNOWN_TYPE, INGEST_FAULT);
-      if (!payloadIsWhole(at)) return stop(at, <u32>whole, CODE_PAYLOAD_CORRUPT, INGEST_FAULT);
+      // Of a keyed frame nothing may be quoted that its tag has not vouched for.
+      if (!known) return stop(at, keyed ? 0 : <u32>whole, CODE_UNKNOWN_TYPE, INGEST_FAULT);
+      if (<u32>whole > left) return stop(at, 0, 0, INGEST_DONE);
+      if (keyed) {
+        if (!tagFits(runKey, nextCounter, at)) return stop(at, 0, CODE_BAD_TAG, INGEST_FAULT);
+      } else if (!payloadIsWhole(at)) {
+        return stop(at, <u32>whole, CODE_PAYLOAD_CORRUPT, INGEST_FAULT);
+      }
       return stop(at, <u32>whole, 0, INGEST_CONTROL);
     }
     if (<u32>whole > left) {
       if (!flush(slot, timestamp)) return stop(runAt, 0, 0, INGEST_FULL);
       return stop(at, 0, 0, INGEST_DONE);
     }
-    const fault = joinRun(slot, at, <u32>whole, timestamp);
+    if (keyed && !tagFits(runKey, nextCounter, at)) {
+      if (!flush(slot, timestamp)) return stop(runAt, 0, 0, INGEST_FULL);
+      return stop(at, 0, CODE_BAD_TAG, INGEST_FAULT);
+    }
+    const fault = joinRun(slot, at, <u32>whole, timestamp, keyed);
     if (fault < 0) return stop(runAt, 0, 0, INGEST_FULL);
     if (fault > 0) {
       if (!flush(slot, timestamp)) return stop(runAt, 0, 0, INGEST_FULL);
       return stop(at, <u32>whole, fault, INGEST_FAULT);
     }
     at += whole;
+    if (keyed) nextCounter++;
   }
+}
+
+/** Before authentication: one frame at a time, small ones, and of few types. */
+function ingestStranger(at: usize, end: usize): i32 {
+  const left = <u32>(end - at);
+  const whole = checkHeader(at, left, PAYLOAD_BYTES_MAX_BEFORE_AUTHENTICATION);
+  if (whole == 0) return stop(at, 0, 0, INGEST_DONE);
+  if (whole < 0) return stop(at, 0, <u32>-whole, INGEST_FAULT);
+  const type = <u32>load<u8>(at, TYPE_BYTE_OFFSET);
+  if (type >= 64 || ((STRANGER_TYPES >> <u64>type) & 1) == 0) {
+    const known = type == TYPE_DATA || (type < 64 && (CLIENT_TYPES >> <u64>type) & 1);
+    return stop(at, <u32>whole, known ? CODE_AUTH_REQUIRED : CODE_UNKNOWN_TYPE, INGEST_FAULT);
+  }
+  if (<u32>whole > left) return stop(at, 0, 0, INGEST_DONE);
+  if (!payloadIsWhole(at)) return stop(at, <u32>whole, CODE_PAYLOAD_CORRUPT, INGEST_FAULT);
+  return stop(at, <u32>whole, 0, INGEST_CONTROL);
 }
 
 /** Puts a DATA frame at the end of the run, or begins another one. 0 = done, -1 = a log is full, else an error code. */
 // @ts-ignore: decorator
-@inline function joinRun(slot: u32, at: usize, whole: u32, timestamp: u64): i32 {
+@inline function joinRun(slot: u32, at: usize, whole: u32, timestamp: u64, keyed: bool): i32 {
   const stream = load<u32>(at, STREAM_BYTE_OFFSET);
   const acked = (load<u16>(at, FLAGS_BYTE_OFFSET) & FLAG_ACK_REQUESTED) != 0;
   if (stream != runStream || (runAcked && !acked) || runFrames == 0) {
     if (!flush(slot, timestamp)) return -1;
     const fault = beginRun(slot, at, stream);
-    if (fault) return payloadIsWhole(at) ? fault : CODE_PAYLOAD_CORRUPT;
+    if (fault) return keyed || payloadIsWhole(at) ? fault : CODE_PAYLOAD_CORRUPT;
+    if (keyed) runCounter = nextCounter;
   }
   const number = load<u64>(at, SEQUENCE_BYTE_OFFSET);
-  if (!payloadIsWhole(at)) {
+  if (!keyed && !payloadIsWhole(at)) {
     if (number > runNumber) runNumber = number;
     if (runFrames == 0) store<u64>(runPublication, runNumber, PUBLICATION_NUMBER);
     return CODE_PAYLOAD_CORRUPT;

@@ -1,5 +1,5 @@
 // Control frames on their way out: a short chain of blocks for each connection that has some.
-import { encodeFrame } from '../../frame/kernel/frame';
+import { encodeFrame, encodeKeyedFrame } from '../../frame/kernel/frame';
 import { FRAME_HEADER_BYTES } from '../../frame/layout';
 import { TYPE_ACK } from '../../frame/codes';
 import {
@@ -7,6 +7,7 @@ import {
   CONNECTION_OUT_BLOCKS,
   CONNECTION_OUT_HEAD,
   CONNECTION_OUT_TAIL,
+  KEYS_OUT,
   OUT_BLOCKS_MAX,
   OUT_BLOCK_BYTES,
   OUT_HEADER_BYTES,
@@ -20,6 +21,7 @@ import {
   PUBLICATION_ACK_SEQUENCE,
   PUBLICATION_STREAM,
 } from '../layout';
+import { keysOf } from './keys';
 import { connectionAt, giveRow, rowAt, takeRow } from './rows';
 
 /**
@@ -57,9 +59,17 @@ export function outFrame(
   payloadBytes: u32,
   sequence: u64,
 ): void {
-  const at = rowAt(POOL_OUT_BLOCKS, load<u32>(connectionAt(slot), CONNECTION_OUT_TAIL));
+  const connection = connectionAt(slot);
+  const at = rowAt(POOL_OUT_BLOCKS, load<u32>(connection, CONNECTION_OUT_TAIL));
   const write = load<u32>(at, OUT_WRITE);
-  const bytes = encodeFrame(at + write, typeAndCode & 0xff, 0, typeAndCode >> 8, stream, payloadBytes, sequence, 0);
+  const type = typeAndCode & 0xff;
+  const code = typeAndCode >> 8;
+  const keys = keysOf(connection);
+  // Keyed frames are counted in the order in which they leave: control frames when they are written, for all
+  // that is written leaves before any DATA that is gathered later.
+  const bytes = keys
+    ? encodeKeyedFrame(at + write, type, 0, code, stream, payloadBytes, sequence, 0, keys + KEYS_OUT)
+    : encodeFrame(at + write, type, 0, code, stream, payloadBytes, sequence, 0);
   store<u32>(at, write + bytes, OUT_WRITE);
 }
 
