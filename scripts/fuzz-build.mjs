@@ -23,7 +23,7 @@ export async function buildForFuzzing(folder, planted = false) {
   const out = join(root, folder);
   rmSync(out, { recursive: true, force: true });
   const files = readdirSync(join(root, 'src/frame')).filter((name) => name.endsWith('.ts'));
-  const modules = [...files.map((name) => `frame/${name}`), 'config/json.ts'];
+  const modules = [...files.map((name) => `frame/${name}`), 'config/json.ts', 'config/node.ts'];
   const map = [];
   let next = 0;
   for (const name of modules) {

@@ -368,7 +368,8 @@ async function subject(load) {
 // ---- config: a file's text ----
 
 async function config(load) {
-  const { readJson, JsonFault, JSON_DEPTH_MAX } = await load('config/json.js');
+  const { readJson } = await load('config/json.js');
+  const { DEPTH_MAX, plain, SyntaxFault } = await load('config/node.js');
 
   /** Whether JSON.parse would have lost something, or the nesting is too deep. */
   function isStricter(source) {
@@ -390,7 +391,7 @@ async function config(load) {
         if (names.at(-1).has(name)) hasTwice = true;
         names.at(-1).add(name);
       }
-      if (depth > JSON_DEPTH_MAX) isDeep = true;
+      if (depth > DEPTH_MAX) isDeep = true;
     }
     return isDeep || hasTwice;
   }
@@ -425,9 +426,9 @@ async function config(load) {
       }
       let value;
       try {
-        value = readJson(source);
+        value = plain(readJson(source));
       } catch (error) {
-        if (!(error instanceof JsonFault)) throw error;
+        if (!(error instanceof SyntaxFault)) throw error;
         assert.equal(isJson, false, `refused: ${error.message}`);
         return;
       }
