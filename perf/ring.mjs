@@ -6,7 +6,7 @@
 //   read:     (stream 1) --peek, advance--> [thread 1]      of a log that is there already
 //   through:  [thread 1] --append--> (stream 1) --peek, advance--> [thread 2], which blocks when it is empty
 //
-//   node perf/ring.mjs [--smoke] [--only one,shared,apart,read,through] [--frame-bytes 168]
+//   node perf/ring.mjs [--smoke] [--only one,shared,apart,read,through] [--frame-bytes 168] [--frames-each N] [--json]
 //
 // Figures are of frames of 168 bytes (a payload of 128), headers finished and checked as the broker does,
 // rotation and reclaim included. Void when the machine has fewer free cores than the topology has threads,
@@ -213,9 +213,13 @@ function readBack(frames, frameBytes, rounds) {
   return figures;
 }
 
-function summary(figures, digits = 0) {
+function rangeOf(figures) {
   const sorted = [...figures].sort((a, b) => a - b);
-  const [low, middle, high] = [sorted[0], sorted[sorted.length >> 1], sorted.at(-1)];
+  return { low: sorted[0], middle: sorted[sorted.length >> 1], high: sorted.at(-1) };
+}
+
+function summary(figures, digits = 0) {
+  const { low, middle, high } = rangeOf(figures);
   return `${middle.toFixed(digits)} (${low.toFixed(digits)}–${high.toFixed(digits)})`;
 }
 
@@ -225,14 +229,18 @@ async function main() {
       smoke: { type: 'boolean', default: false },
       only: { type: 'string', default: 'one,shared,apart,read,through' },
       'frame-bytes': { type: 'string', default: '168' },
+      'frames-each': { type: 'string', default: '3000000' },
+      json: { type: 'boolean', default: false },
     },
   });
   const only = new Set(values.only.split(','));
   const frameBytes = Number(values['frame-bytes']);
   const rounds = values.smoke ? 1 : 5;
-  const framesEach = values.smoke ? 20_000 : 3_000_000;
-  console.log(`node ${process.version}, ${cpus()[0].model}, ${cpus().length} cores`);
-  console.log(`frames of ${frameBytes} bytes; medians of ${rounds} rounds (range)`);
+  const framesEach = values.smoke ? 20_000 : Number(values['frames-each']);
+  const say = values.json ? () => {} : console.log;
+  const results = [];
+  say(`node ${process.version}, ${cpus()[0].model}, ${cpus().length} cores`);
+  say(`frames of ${frameBytes} bytes; medians of ${rounds} rounds (range)`);
   for (const frames of [1, 8, 64]) {
     const runs = Math.ceil(framesEach / frames);
     const job = {
@@ -247,14 +255,17 @@ async function main() {
       const figures = [];
       for (let i = 0; i < rounds; i++)
         figures.push(...(await inThreads(jobs)).map((t) => t / runs));
-      return summary(figures);
+      return figures;
     };
     const line = [];
-    if (only.has('one')) line.push(`one ${await perRun([job])} ns`);
-    if (only.has('shared')) line.push(`shared ${await perRun([job, job])} ns each`);
-    if (only.has('apart')) line.push(`apart ${await perRun([job, { ...job, stream: 2 }])} ns each`);
-    if (only.has('read'))
-      line.push(`read ${summary(readBack(frames, frameBytes, rounds), 2)} ns/frame`);
+    const tell = (name, figures, unit, digits = 0) => {
+      results.push({ frames, name, unit, roundCount: rounds, ...rangeOf(figures) });
+      line.push(`${name} ${summary(figures, digits)} ${unit}`);
+    };
+    if (only.has('one')) tell('one', await perRun([job]), 'ns');
+    if (only.has('shared')) tell('shared', await perRun([job, job]), 'ns each');
+    if (only.has('apart')) tell('apart', await perRun([job, { ...job, stream: 2 }]), 'ns each');
+    if (only.has('read')) tell('read', readBack(frames, frameBytes, rounds), 'ns/frame', 2);
     if (only.has('through')) {
       const figures = [];
       for (let i = 0; i < rounds; i++) {
@@ -265,10 +276,11 @@ async function main() {
         const [, reading] = await inThreads(both);
         figures.push((runs * frames * 1000) / reading);
       }
-      line.push(`through ${summary(figures, 1)} M frames/s`);
+      tell('through', figures, 'M frames/s', 1);
     }
-    console.log(`run of ${String(frames).padStart(2)}: ${line.join('; ')}`);
+    say(`run of ${String(frames).padStart(2)}: ${line.join('; ')}`);
   }
+  if (values.json) console.log(JSON.stringify(results));
 }
 
 if (isMainThread) await main();

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { buildDirectory, projectRoot } from './paths.mjs';
 import { findOnPath, matched, start } from './processes.mjs';
 
-const sourceDirectory = join(projectRoot, 'perf', 'loadgen');
+const sourceDirectories = ['loadgen', 'ceiling'].map((name) => join(projectRoot, 'perf', name));
 export const loadgenPath = join(buildDirectory, 'loadgen');
 
 function modifiedMs(path) {
@@ -14,7 +14,9 @@ function modifiedMs(path) {
 
 /** Compiles the generator with gcc into build/, unless that is done. Answers its path. */
 export function compileLoadgen() {
-  const names = readdirSync(sourceDirectory).map((name) => join(sourceDirectory, name));
+  const names = sourceDirectories.flatMap((directory) =>
+    readdirSync(directory).map((name) => join(directory, name)),
+  );
   if (names.every((name) => modifiedMs(name) < modifiedMs(loadgenPath))) return loadgenPath;
   if (!findOnPath('gcc')) {
     throw new Error('gcc is missing. The load generator is C: install gcc (apt-get install gcc).');

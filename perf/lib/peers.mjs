@@ -1,31 +1,14 @@
 // What is measured, and what it is measured beside. Each peer is started afresh for each run, alone.
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { startLoadgenPeer } from './loadgen.mjs';
 import { brokerEntry, projectRoot } from './paths.mjs';
-import { findOnPath, matched, start, stop } from './processes.mjs';
-
-/** The peer is not on this machine: reported as missing, never passed over in silence. */
-export class PeerMissing extends Error {}
+import { matched, start } from './processes.mjs';
+import { asPeer, servers } from './servers.mjs';
 
 export function buildProject() {
   if (existsSync(brokerEntry)) return;
   execFileSync(process.execPath, ['scripts/build.mjs'], { cwd: projectRoot, stdio: 'inherit' });
-}
-
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  await once(server, 'close');
-  return port;
-}
-
-function asPeer(handle, port) {
-  return { pid: handle.pid, port, stop: () => stop(handle) };
 }
 
 /** The broker of this tree, or another build's by its `entry`; `flags` go to `serve`. */
@@ -37,19 +20,24 @@ export async function startBroker({ cpus, shards = 1, entry = brokerEntry, flags
   return asPeer(handle, Number(port));
 }
 
-async function startNats({ cpus }) {
-  const command = findOnPath('nats-server');
-  if (!command) throw new PeerMissing('nats-server is not installed (apt-get install nats-server)');
-  const port = await freePort();
-  const handle = start(command, ['-a', '127.0.0.1', '-p', String(port)], { cpus });
-  await matched(handle, /Server is ready/, 'nats-server');
-  return asPeer(handle, port);
+/** A bare peer; `shape` says how many streams, and subscribers of each, a relay is to join. */
+function bare(mode) {
+  return async ({ cpus, shape = {} }) => {
+    const { handle, port } = await startLoadgenPeer(mode, mode === 'relay' ? shape : {}, cpus);
+    return asPeer(handle, port);
+  };
 }
 
-function bare(mode) {
-  return async ({ cpus }) => {
-    const { handle, port } = await startLoadgenPeer(mode, {}, cpus);
-    return asPeer(handle, port);
+function relayOf(wire) {
+  return {
+    own: true,
+    protocol: 'relay',
+    wire,
+    start: bare('relay'),
+    title: wire === 'ms' ? 'bare relay' : `bare relay, ${wire} messages`,
+    checks: 'nothing',
+    promises: 'nothing: bytes in, bytes out',
+    settings: 'perf/ceiling/relay.c',
   };
 }
 
@@ -58,14 +46,49 @@ function bare(mode) {
  * `ceiling`: the bare peer whose figure bounds what the generator can measure there.
  */
 export const peers = {
-  memorystreamer: { own: true, protocol: 'ms', ceiling: 'relay', start: startBroker },
-  nats: { own: false, protocol: 'nats', ceiling: 'relay-nats', start: startNats },
-  relay: { own: true, protocol: 'relay', wire: 'ms', start: bare('relay') },
-  'relay-nats': { own: true, protocol: 'relay', wire: 'nats', start: bare('relay') },
-  answer: { own: true, protocol: 'ms', start: bare('answer') },
+  memorystreamer: {
+    own: true,
+    protocol: 'ms',
+    ceiling: 'relay',
+    start: startBroker,
+    title: 'MemoryStreamer',
+    checks: 'header and payload of every frame by XXH64',
+    promises:
+      'kept in a log and numbered without holes, one order for all; nothing is lost in silence',
+    settings: 'defaults, shards as said',
+  },
+  ...Object.fromEntries(
+    Object.entries(servers).map(([name, server]) => [
+      name,
+      { ...server, own: false, ceiling: `relay-${server.protocol}` },
+    ]),
+  ),
+  relay: relayOf('ms'),
+  'relay-nats': relayOf('nats'),
+  'relay-redis': relayOf('redis'),
+  'relay-mqtt': relayOf('mqtt'),
+  answer: {
+    own: true,
+    protocol: 'ms',
+    start: bare('answer'),
+    title: 'bare server',
+    checks: 'nothing',
+    promises: 'nothing: an answer to a greeting',
+    settings: 'perf/ceiling/answer.c',
+  },
 };
 
-export function versionOfNats() {
-  const command = findOnPath('nats-server');
-  return command ? execFileSync(command, ['--version']).toString().trim() : 'missing';
+/** The brokers, without the bare peers. */
+export const brokers = ['memorystreamer', ...Object.keys(servers)];
+
+/** What the tables say of each peer. */
+export function describePeers() {
+  return Object.entries(peers).map(([name, { title, checks, promises, settings, version }]) => ({
+    name,
+    title,
+    version: version ? version() : 'this commit',
+    checks,
+    promises,
+    settings,
+  }));
 }

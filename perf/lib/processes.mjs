@@ -19,8 +19,8 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
 }
 
 /** The file that the shell would run for `name`, or null. */
-export function findOnPath(name) {
-  for (const directory of (process.env.PATH ?? '').split(delimiter)) {
+export function findOnPath(name, searched = process.env.PATH ?? '') {
+  for (const directory of searched.split(delimiter)) {
     const path = join(directory, name);
     try {
       accessSync(path, constants.X_OK);

@@ -1,6 +1,9 @@
 // Rounds: every peer once in each, A B C A B C …, so that a drift of the machine falls on all alike.
 import { cpuSecondsOf } from './machine.mjs';
-import { PeerMissing, peers } from './peers.mjs';
+import { watchOthers } from './noise.mjs';
+import { PeerMissing } from './servers.mjs';
+import { peers } from './peers.mjs';
+import { progress } from './progress.mjs';
 
 /** Starts the peer alone, runs `measure(peer, definition)`, and ends it whatever happens. */
 async function withPeer(name, startOptions, measure) {
@@ -8,25 +11,37 @@ async function withPeer(name, startOptions, measure) {
   const peer = await definition.start(startOptions);
   try {
     const cpuBefore = cpuSecondsOf(peer.pid);
+    const othersPart = watchOthers(peer.pid);
     const result = await measure(peer, definition);
-    return { ...result, peerCpuSeconds: cpuSecondsOf(peer.pid) - cpuBefore };
+    return {
+      ...result,
+      peerCpuSeconds: cpuSecondsOf(peer.pid) - cpuBefore,
+      othersPart: Number(othersPart().toFixed(3)),
+    };
   } finally {
     await peer.stop();
   }
 }
 
+/** Relays that only say where the generator's limit is run once. */
+function roundsOf(name, rounds) {
+  return name.startsWith('relay-') ? 1 : rounds;
+}
+
 /**
  * Runs `measure` in `rounds` rounds over `names`. Answers `{ name: { runs, missing, failed } }`: a peer that
- * is missing or that failed is not tried again, and says why.
+ * is missing or that failed is not tried again, and says why; nor is one whose run was `hopeless`.
  */
-export async function inRounds(names, rounds, startOptions, measure) {
+export async function inRounds(names, rounds, startOptions, measure, { topic, hopeless } = {}) {
   const results = Object.fromEntries(
     names.map((name) => [name, { runs: [], missing: null, failed: null }]),
   );
   for (let round = 0; round < rounds; round++) {
     for (const name of names) {
       const result = results[name];
-      if (result.missing || result.failed) continue;
+      if (result.missing || result.failed || round >= roundsOf(name, rounds)) continue;
+      if (hopeless && result.runs.some(hopeless)) continue;
+      progress(topic ?? '', `${name}, round ${round + 1} of ${rounds}`);
       try {
         result.runs.push(await withPeer(name, startOptions, measure));
       } catch (error) {
@@ -46,6 +61,12 @@ export function faultsOf(run) {
   }
   if (run.error) faults.push(run.error);
   return faults;
+}
+
+/** The relays that bound what can be measured of `names`, behind them. */
+export function withCeilings(names) {
+  const wanted = names.flatMap((name) => (peers[name].ceiling ? [peers[name].ceiling] : []));
+  return [...new Set([...names, ...wanted])].filter((name) => name !== 'answer');
 }
 
 /** Why a peer has no figure, as the table shows it. */

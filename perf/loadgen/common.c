@@ -104,6 +104,15 @@ int connect_begin(int port, long ordinal) {
   return fd;
 }
 
+bool send_first(int fd, const void *bytes, size_t count) {
+  ssize_t sent = send(fd, bytes, count, MSG_NOSIGNAL);
+  if (sent == (ssize_t)count) return true;
+  if (sent >= 0 || (errno != EAGAIN && errno != EINTR)) {
+    die("a connection could not send its greeting: %s", strerror(errno));
+  }
+  return false;
+}
+
 int listen_ready(int port) {
   int fd = new_socket(SOCK_NONBLOCK);
   int on = 1;
@@ -120,6 +129,7 @@ int listen_ready(int port) {
 }
 
 void set_nonblocking(int fd) { fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK); }
+void set_blocking(int fd) { fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK); }
 
 void send_all(int fd, const void *bytes, size_t count) {
   const char *at = bytes;

@@ -15,17 +15,20 @@ enum fault_kind { FAULT_NONE, FAULT_DROP, FAULT_FLIP, FAULT_FLIP_HEADER, FAULT_S
 
 struct options {
   const char *mode;
-  const char *protocol; /* ms, nats or relay */
-  const char *wire;     /* through a relay: the form of the messages, ms or nats */
+  const char *protocol; /* ms, nats, redis, mqtt or relay */
+  const char *wire;     /* through a relay: the form of the messages, as one of the others */
   const char *subject;
   int port;
   int cpu; /* -1: not pinned */
   size_t payload_bytes;
   double seconds;
   double warmup_seconds;
+  double patience_seconds; /* without a message, before what is missing is taken for lost */
   size_t send_buffer_bytes; /* of a publisher's socket; 0: what the kernel chooses */
-  int publishers;
-  int subscribers;
+  size_t window_bytes; /* of a stream: sent and not delivered to all, at most; 0: no limit */
+  int streams;
+  int publishers;  /* of each stream */
+  int subscribers; /* of each stream */
   long connections;
   long outstanding;
   long total;
@@ -60,7 +63,13 @@ void limit_send_buffer(int fd, size_t bytes);
 int connect_begin(int port, long ordinal);
 /** Listens on 127.0.0.1, prints `{"ready":true,"port":P,"pid":N}` on stdout, answers the socket. */
 int listen_ready(int port);
+/**
+ * Sends the first bytes on a connection that was begun. False when it is not there yet, as where the peer's queue of
+ * new connections is full: wait until it can be written to. Ends the process when it failed.
+ */
+bool send_first(int fd, const void *bytes, size_t count);
 void set_nonblocking(int fd);
+void set_blocking(int fd);
 void send_all(int fd, const void *bytes, size_t count);
 void receive_all(int fd, void *bytes, size_t count);
 
@@ -68,6 +77,10 @@ int run_throughput(const struct options *options);
 int run_latency(const struct options *options);
 int run_idle(const struct options *options);
 int run_connect(const struct options *options);
+int run_rtt(const struct options *options);
+int run_replay(const struct options *options);
+int run_storm(const struct options *options);
+int run_histogram(const struct options *options);
 int run_relay(const struct options *options);
 int run_answer(const struct options *options);
 int run_xxh64(const struct options *options);

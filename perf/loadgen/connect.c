@@ -26,6 +26,7 @@
 
 struct cycle {
   int fd;
+  bool greeted; /* the greeting was sent */
   uint64_t begun_ns;
 };
 
@@ -45,12 +46,17 @@ static void begin_cycle(struct connect_run *run, uint32_t slot) {
   struct cycle *cycle = &run->cycles[slot];
   cycle->begun_ns = now_ns();
   cycle->fd = connect_begin(run->options->port, run->begun++);
-  struct epoll_event event = {.events = EPOLLIN, .data.u32 = slot};
+  cycle->greeted = send_first(cycle->fd, run->greeting, run->greeting_bytes);
+  struct epoll_event event = {.events = EPOLLIN | (cycle->greeted ? 0u : EPOLLOUT), .data.u32 = slot};
   epoll_ctl(run->epoll_fd, EPOLL_CTL_ADD, cycle->fd, &event);
-  ssize_t sent = send(cycle->fd, run->greeting, run->greeting_bytes, MSG_NOSIGNAL);
-  if (sent != (ssize_t)run->greeting_bytes) {
-    die("connection %ld could not send its greeting: %s", run->begun, strerror(errno));
-  }
+}
+
+/** The connection is there only now. */
+static void greet_late(struct connect_run *run, uint32_t slot) {
+  struct cycle *cycle = &run->cycles[slot];
+  cycle->greeted = send_first(cycle->fd, run->greeting, run->greeting_bytes);
+  struct epoll_event event = {.events = EPOLLIN | (cycle->greeted ? 0u : EPOLLOUT), .data.u32 = slot};
+  epoll_ctl(run->epoll_fd, EPOLL_CTL_MOD, cycle->fd, &event);
 }
 
 static void look_at(struct connect_run *run, uint32_t slot) {
@@ -86,7 +92,13 @@ int run_connect(const struct options *options) {
     struct epoll_event events[EVENTS_MAX];
     int ready = epoll_wait(run->epoll_fd, events, EVENTS_MAX, SILENCE_MS);
     if (ready == 0) die("silence after %ld of %ld cycles", run->done, options->total);
-    for (int i = 0; i < ready; i++) look_at(run, events[i].data.u32);
+    for (int i = 0; i < ready; i++) {
+      if (!run->cycles[events[i].data.u32].greeted) {
+        greet_late(run, events[i].data.u32);
+      } else {
+        look_at(run, events[i].data.u32);
+      }
+    }
   }
   double seconds = (double)(now_ns() - start_ns) / NS_PER_SECOND;
   printf("{\"mode\":\"connect\",\"protocol\":\"%s\",\"hello\":%s,\"outstanding\":%ld,\"cycles\":%ld,"

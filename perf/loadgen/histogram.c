@@ -1,4 +1,5 @@
 #include "histogram.h"
+#include "common.h"
 
 #include <stdio.h>
 
@@ -33,8 +34,35 @@ uint64_t histogram_quantile(const struct histogram *histogram, double q) {
 }
 
 void histogram_print(const char *name, const struct histogram *histogram) {
-  printf("\"%s\":{\"p50Us\":%.1f,\"p90Us\":%.1f,\"p99Us\":%.1f,\"p999Us\":%.1f,\"maxUs\":%.1f}", name,
-         (double)histogram_quantile(histogram, 0.5) / 1e3, (double)histogram_quantile(histogram, 0.9) / 1e3,
-         (double)histogram_quantile(histogram, 0.99) / 1e3,
-         (double)histogram_quantile(histogram, 0.999) / 1e3, (double)histogram->max_ns / 1e3);
+  static const struct {
+    const char *name;
+    double quantile;
+  } printed[] = {{"p50Us", 0.5}, {"p90Us", 0.9}, {"p99Us", 0.99}, {"p999Us", 0.999}, {"p9999Us", 0.9999}};
+  printf("\"%s\":{\"count\":%llu,", name, (unsigned long long)histogram->count);
+  for (size_t i = 0; i < sizeof printed / sizeof *printed; i++) {
+    printf("\"%s\":%.1f,", printed[i].name,
+           (double)histogram_quantile(histogram, printed[i].quantile) / 1e3);
+  }
+  printf("\"maxUs\":%.1f,\"counts\":[", (double)histogram->max_ns / 1e3);
+  const char *comma = "";
+  for (uint32_t bucket = 0; bucket < HISTOGRAM_BUCKETS; bucket++) {
+    if (histogram->buckets[bucket] == 0) continue;
+    uint64_t edge = upper_edge(bucket);
+    printf("%s[%llu,%llu]", comma,
+           (unsigned long long)(edge < histogram->max_ns ? edge : histogram->max_ns),
+           (unsigned long long)histogram->buckets[bucket]);
+    comma = ",";
+  }
+  printf("]}");
+}
+
+int run_histogram(const struct options *options) {
+  (void)options;
+  static struct histogram histogram;
+  unsigned long long ns;
+  while (scanf("%llu", &ns) == 1) histogram_add(&histogram, ns);
+  printf("{");
+  histogram_print("histogram", &histogram);
+  printf("}\n");
+  return 0;
 }

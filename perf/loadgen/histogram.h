@@ -16,7 +16,10 @@ struct histogram {
 void histogram_add(struct histogram *histogram, uint64_t ns);
 /** The upper edge of the bucket that holds quantile `q` (0 … 1), never above the maximum; 0 when empty. */
 uint64_t histogram_quantile(const struct histogram *histogram, double q);
-/** Prints `"name":{"p50Us":…,"p90Us":…,"p99Us":…,"p999Us":…,"maxUs":…}`. */
+/**
+ * Prints `"name":{"count":…,"p50Us":…,"p90Us":…,"p99Us":…,"p999Us":…,"p9999Us":…,"maxUs":…,"counts":[[ns,n],…]}`;
+ * `counts` are the buckets that hold something, by their upper edges.
+ */
 void histogram_print(const char *name, const struct histogram *histogram);
 
 #endif

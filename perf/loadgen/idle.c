@@ -34,17 +34,18 @@ struct idle_run {
   uint64_t heartbeats;
 };
 
-static void begin_one(struct idle_run *run) {
-  int fd = connect_begin(run->options->port, run->begun);
-  struct epoll_event event = {.events = EPOLLIN, .data.u32 = (uint32_t)run->begun};
-  epoll_ctl(run->epoll_fd, EPOLL_CTL_ADD, fd, &event);
-  /* Loopback: the connection is there, or its first bytes wait for it, when connect() returns. */
-  uint8_t greeting[1024];
+/** Sends the greeting, or waits until it can be sent: EPOLLOUT stands for a greeting that is owed. */
+static void greet(struct idle_run *run, uint32_t ordinal, int operation) {
+  uint8_t greeting[GREETING_BYTES_MAX];
   size_t bytes = run->session.wire->greeting(&run->session, greeting);
-  if (send(fd, greeting, bytes, MSG_NOSIGNAL) != (ssize_t)bytes) {
-    die("connection %ld could not send its greeting: %s", run->begun, strerror(errno));
-  }
-  run->fds[run->begun++] = fd;
+  bool greeted = send_first(run->fds[ordinal], greeting, bytes);
+  struct epoll_event event = {.events = EPOLLIN | (greeted ? 0u : EPOLLOUT), .data.u32 = ordinal};
+  epoll_ctl(run->epoll_fd, operation, run->fds[ordinal], &event);
+}
+
+static void begin_one(struct idle_run *run) {
+  run->fds[run->begun] = connect_begin(run->options->port, run->begun);
+  greet(run, (uint32_t)run->begun++, EPOLL_CTL_ADD);
 }
 
 /** The greeting's answer is peeked at until it is whole, so that no connection needs a buffer. */
@@ -89,7 +90,9 @@ static void bring_up(struct idle_run *run) {
     if (ready == 0) die("%ld of %ld connections are up, then silence", run->up_count, run->begun);
     for (int i = 0; i < ready; i++) {
       uint32_t ordinal = events[i].data.u32;
-      if (run->up[ordinal]) {
+      if (events[i].events & EPOLLOUT) {
+        greet(run, ordinal, EPOLL_CTL_MOD);
+      } else if (run->up[ordinal]) {
         hold_one(run, ordinal);
       } else {
         await_answer(run, ordinal);

@@ -21,7 +21,6 @@
 #define BATCH_BYTES (256 * 1024)
 #define RECEIVE_BYTES_MAX (256 * 1024)
 #define CONTROL_ROUNDS 64
-#define DRAIN_WITHOUT_PROGRESS_NS (2 * NS_PER_SECOND)
 
 struct latency_run {
   const struct options *options;
@@ -44,6 +43,7 @@ static void record(struct receiver *receiver, const uint8_t *payload) {
   uint64_t intended_ns = load_u64(payload + STAMP_BYTE_OFFSET);
   /* Taken once for all that one receive call brought, after it returned. */
   if (run->received_at_ns == 0) run->received_at_ns = now_ns();
+  if (!is_filled(payload, receiver->payload_bytes, load_u32(payload), STAMP_BYTE_OFFSET)) receiver->corrupt++;
   if (intended_ns < run->counted_from_ns || intended_ns > run->received_at_ns) return;
   histogram_add(&run->latency, run->received_at_ns - intended_ns);
 }
@@ -105,25 +105,26 @@ static void offer(struct latency_run *run, uint64_t start_ns, uint64_t end_ns) {
 
 static void drain(struct latency_run *run) {
   uint64_t progress_ns = now_ns();
+  uint64_t patience_ns = (uint64_t)(run->options->patience_seconds * NS_PER_SECOND);
   for (uint64_t round = 0; !run->broken && run->subscriber->delivered < run->made; round++) {
     send_batch(run);
     if (receive_round(run, round)) progress_ns = now_ns();
-    if (now_ns() - progress_ns > DRAIN_WITHOUT_PROGRESS_NS) return;
+    if (now_ns() - progress_ns > patience_ns) return;
   }
 }
 
-static void report(const struct latency_run *run) {
+static void report(const struct latency_run *run, double elapsed_seconds) {
   const struct options *options = run->options;
   const struct receiver *subscriber = run->subscriber;
   printf("{\"mode\":\"latency\",\"protocol\":\"%s\",\"wire\":\"%s\",\"payloadBytes\":%zu,\"rate\":%.0f,"
          "\"seconds\":%.3f,\"sent\":%llu,\"expected\":%llu,\"delivered\":%llu,\"gaps\":%llu,"
-         "\"reordered\":%llu,\"misplaced\":%llu,\"corrupt\":%llu,\"strays\":%llu,\"counted\":%llu,",
+         "\"reordered\":%llu,\"misplaced\":%llu,\"corrupt\":%llu,\"strays\":%llu,\"counted\":%llu,\"achievedRate\":%.0f,",
          options->protocol, run->session.wire->name, options->payload_bytes, options->rate,
          options->seconds, (unsigned long long)run->made, (unsigned long long)run->made,
          (unsigned long long)subscriber->delivered, (unsigned long long)subscriber->gaps,
          (unsigned long long)subscriber->reordered, (unsigned long long)subscriber->misplaced,
          (unsigned long long)subscriber->corrupt, (unsigned long long)subscriber->strays,
-         (unsigned long long)run->latency.count);
+         (unsigned long long)run->latency.count, (double)subscriber->delivered / elapsed_seconds);
   histogram_print("latency", &run->latency);
   printf(",");
   histogram_print("sendLag", &run->send_lag);
@@ -159,6 +160,6 @@ int run_latency(const struct options *options) {
   run->counted_from_ns = start_ns + (uint64_t)(options->warmup_seconds * NS_PER_SECOND);
   offer(run, start_ns, run->counted_from_ns + (uint64_t)(options->seconds * NS_PER_SECOND));
   drain(run);
-  report(run);
+  report(run, (double)(now_ns() - start_ns) / NS_PER_SECOND);
   return 0;
 }

@@ -2,9 +2,11 @@
  * The load generator. Topology of every mode: one process, one thread, raw sockets on loopback; the
  * peer runs on another CPU. Each mode's file says what it measures and when its figure is void.
  *
- *   loadgen throughput | latency | idle | connect      against a broker, nats-server or a relay
- *   loadgen relay | answer                             bare peers: the ceiling of the generator
+ *   loadgen throughput | latency | rtt | replay        against a broker, a peer of it or a relay
+ *   loadgen idle | connect | storm                     connections
+ *   loadgen relay | answer                             perf/ceiling: the least that a peer can do
  *   loadgen xxh64 --size N                             the hash of the protocol's test message
+ *   loadgen histogram                                  of the nanoseconds on standard input, a line for each
  */
 #include "common.h"
 #include "xxh64.h"
@@ -26,13 +28,14 @@ int main(int argc, char **argv) {
   static const struct {
     const char *name;
     int (*run)(const struct options *);
-  } modes[] = {{"throughput", run_throughput}, {"latency", run_latency}, {"idle", run_idle},
-               {"connect", run_connect},       {"relay", run_relay},     {"answer", run_answer},
-               {"xxh64", run_xxh64}};
+  } modes[] = {{"throughput", run_throughput}, {"latency", run_latency}, {"rtt", run_rtt},
+               {"replay", run_replay},         {"idle", run_idle},       {"connect", run_connect},
+               {"storm", run_storm},           {"relay", run_relay},     {"answer", run_answer},
+               {"xxh64", run_xxh64},           {"histogram", run_histogram}};
   /* A peer must not outlive the script that started it, however that ended. */
   prctl(PR_SET_PDEATHSIG, SIGTERM);
   signal(SIGPIPE, SIG_IGN);
-  if (argc < 2) die("usage: loadgen throughput|latency|idle|connect|relay|answer|xxh64 [--option value]…");
+  if (argc < 2) die("usage: loadgen MODE [--option value]… (the modes stand in main.c)");
   struct options options;
   read_options(&options, argc, argv);
   pin_to_cpu(options.cpu);

@@ -13,13 +13,7 @@ enum option_type { TEXT, NUMBER_INT, NUMBER_LONG, NUMBER_SIZE, NUMBER_DOUBLE, FL
 
 struct option {
   const char *name;
-  /*
- * What is under way then stays in the caches of both CPUs: against the relay, half as many messages again
- * for each second of the generator's CPU as with the kernel's own choice, which grows to 4 MiB.
- */
-#define SEND_BUFFER_BYTES (256 * 1024)
-
-enum option_type type;
+  enum option_type type;
   size_t offset;
 };
 
@@ -34,7 +28,10 @@ static const struct option known[] = {
     {"--size", NUMBER_SIZE, AT(payload_bytes)},
     {"--seconds", NUMBER_DOUBLE, AT(seconds)},
     {"--warmup", NUMBER_DOUBLE, AT(warmup_seconds)},
+    {"--patience", NUMBER_DOUBLE, AT(patience_seconds)},
     {"--send-buffer", NUMBER_SIZE, AT(send_buffer_bytes)},
+    {"--window", NUMBER_SIZE, AT(window_bytes)},
+    {"--streams", NUMBER_INT, AT(streams)},
     {"--publishers", NUMBER_INT, AT(publishers)},
     {"--subscribers", NUMBER_INT, AT(subscribers)},
     {"--connections", NUMBER_LONG, AT(connections)},
@@ -93,7 +90,9 @@ void read_options(struct options *options, int argc, char **argv) {
                               .payload_bytes = 16,
                               .seconds = 2,
                               .warmup_seconds = 0.5,
+                              .patience_seconds = 2,
                               .send_buffer_bytes = SEND_BUFFER_BYTES,
+                              .streams = 1,
                               .publishers = 1,
                               .subscribers = 1,
                               .connections = 100,

@@ -6,15 +6,31 @@
 #include <string.h>
 #include <sys/socket.h>
 
-struct session new_session(const struct options *options) {
-  struct session session = {.subject = options->subject, .hello = options->hello, .sequence_next = 1};
+struct session new_session_on(const struct options *options, const char *subject) {
+  static const struct wire *const wires[] = {&wire_ms, &wire_nats, &wire_redis, &wire_mqtt};
+  struct session session = {
+      .subject = subject, .hello = options->hello, .from = "new", .sequence_next = 1};
   session.relayed = strcmp(options->protocol, "relay") == 0;
   const char *name = session.relayed ? options->wire : options->protocol;
-  if (strcmp(name, "ms") == 0) session.wire = &wire_ms;
-  if (strcmp(name, "nats") == 0) session.wire = &wire_nats;
+  for (size_t i = 0; i < sizeof wires / sizeof *wires; i++) {
+    if (strcmp(name, wires[i]->name) == 0) session.wire = wires[i];
+  }
   if (!session.wire) die("unknown protocol \"%s\"", name);
-  if (strlen(options->subject) > 255) die("a subject has at most 255 bytes");
+  if (strlen(subject) > SUBJECT_BYTES_MAX) die("a subject has at most %d bytes", SUBJECT_BYTES_MAX);
   return session;
+}
+
+struct session new_session(const struct options *options) {
+  return new_session_on(options, options->subject);
+}
+
+void receive_line(int fd, char *line, size_t room) {
+  size_t bytes = 0;
+  do {
+    if (bytes + 1 >= room) die("the handshake's answer is too long a line");
+    receive_all(fd, line + bytes++, 1);
+  } while (line[bytes - 1] != '\n');
+  line[bytes] = 0;
 }
 
 void fill_payload(uint8_t *at, size_t payload_bytes, uint32_t index) {
@@ -24,6 +40,14 @@ void fill_payload(uint8_t *at, size_t payload_bytes, uint32_t index) {
     at[i] = (uint8_t)(state >> 24);
   }
   if (payload_bytes >= INDEX_BYTES) memcpy(at, &index, INDEX_BYTES);
+}
+
+bool is_filled(const uint8_t *at, size_t payload_bytes, uint32_t index, size_t stamp_byte_offset) {
+  static uint8_t wanted[PAYLOAD_BYTES_MAX];
+  size_t behind = stamp_byte_offset + sizeof(uint64_t);
+  fill_payload(wanted, payload_bytes, index);
+  return memcmp(at, wanted, stamp_byte_offset) == 0 &&
+         memcmp(at + behind, wanted + behind, payload_bytes - behind) == 0;
 }
 
 struct receiver *new_receiver(const struct session *session, int fd, size_t capacity) {

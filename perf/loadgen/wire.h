@@ -6,7 +6,7 @@
  *     generator's own, which begins again after each cycle of prepared messages;
  *   - `index` in the payload's first four bytes (little-endian), the publisher's own count within its
  *     cycle: it also shows a message that a broker lost before it gave it a number;
- *   - the checks (ms), or the bytes as prepared (nats), for the content.
+ *   - the checks (ms), or the bytes as prepared (plain.h), for the content.
  */
 #ifndef LOADGEN_WIRE_H
 #define LOADGEN_WIRE_H
@@ -15,6 +15,7 @@
 
 #define FRAME_HEADER_BYTES 40
 #define PAYLOAD_BYTES_MAX 65496
+#define SUBJECT_BYTES_MAX 255
 #define INDEX_BYTES 4
 /* In latency mode the intended time of sending stands here, in nanoseconds. */
 #define STAMP_BYTE_OFFSET 8
@@ -30,6 +31,7 @@ struct session {
   const char *subject;
   bool relayed; /* nobody answers a handshake, and nobody numbers the messages anew */
   bool hello;
+  const char *from;       /* ms: where a subscription begins, new or first */
   uint32_t stream;        /* ms: what OPENED said */
   uint64_t sequence_next; /* ms: what SUBSCRIBED said, the first that will come */
 };
@@ -47,13 +49,15 @@ struct receiver {
   size_t payload_byte_offset;
   uint8_t head[600]; /* the bytes before the payload that never change */
   size_t head_bytes;
+  uint8_t tail[4]; /* the bytes after it */
+  size_t tail_bytes;
   uint64_t sequence;      /* of the next message */
   uint64_t sequence_last; /* after this one comes 1 again */
   bool index_checked;
   uint32_t index;      /* of the next message */
   uint32_t index_last; /* after this one comes 0 again */
   uint64_t check_mask; /* a message is checked whole when its number & mask is 0 */
-  const uint8_t *prepared; /* nats: the payloads of the cycle as sent, side by side, or NULL */
+  const uint8_t *prepared; /* the payloads of the cycle as sent, side by side, or NULL */
 
   uint64_t delivered;
   uint64_t gaps;           /* messages missing before a later one, by sequence */
@@ -92,21 +96,34 @@ struct wire {
   /** Walks whole messages; answers the bytes used, or -1 with `error` set when they make no sense. */
   long (*consume)(struct receiver *receiver, const uint8_t *bytes, size_t count);
 
-  /** What a fresh connection sends to get one answer, and whether that answer is there. */
+  /** What a fresh connection sends to get one answer, and whether that answer is there. At most 1 KiB. */
   size_t (*greeting)(const struct session *session, uint8_t *at);
   bool (*greeted)(const uint8_t *bytes, size_t count);
+  /** The same with a subscription: the answer says that it holds. */
+  size_t (*join)(const struct session *session, uint8_t *at);
+  bool (*joined)(const uint8_t *bytes, size_t count);
   /** The answer owed to a heartbeat in `bytes`; 0 when there is none. At most `count` + 8 bytes. */
   size_t (*reply)(const uint8_t *bytes, size_t count, uint8_t *at);
 };
 
 extern const struct wire wire_ms;
 extern const struct wire wire_nats;
+extern const struct wire wire_redis;
+extern const struct wire wire_mqtt;
 
-/** The wire and session that the options ask for. */
+#define GREETING_BYTES_MAX 1024
+
+/** The wire and session that the options ask for, on the options' subject or another. */
 struct session new_session(const struct options *options);
+struct session new_session_on(const struct options *options, const char *subject);
+/** Blocking, one byte at a time, so that nothing behind the line is swallowed; with its end, and a zero. */
+void receive_line(int fd, char *line, size_t room);
 
 /** Fills `payload_bytes` at `at`: the index, then bytes that differ from message to message. */
 void fill_payload(uint8_t *at, size_t payload_bytes, uint32_t index);
+
+/** Whether the bytes at `at` are those, but for the 8 that a stamp takes at `stamp_byte_offset`. */
+bool is_filled(const uint8_t *at, size_t payload_bytes, uint32_t index, size_t stamp_byte_offset);
 
 struct receiver *new_receiver(const struct session *session, int fd, size_t capacity);
 /**

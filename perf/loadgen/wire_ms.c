@@ -125,11 +125,15 @@ static void ms_open(struct session *session, int fd) {
   free(at);
 }
 
+static void subscription_text(const struct session *session, char *text, size_t room) {
+  snprintf(text, room, "{\"subject\":\"%s\",\"from\":\"%s\"}", session->subject, session->from);
+}
+
 static void ms_subscribe(struct session *session, int fd) {
   uint8_t *at = handshake_buffer();
   char text[400];
   say_hello(session, fd, at);
-  snprintf(text, sizeof text, "{\"subject\":\"%s\",\"from\":\"new\"}", session->subject);
+  subscription_text(session, text, sizeof text);
   const char *answer = request(fd, at, TYPE_SUBSCRIBE, SUBSCRIBE_REQUEST, text, TYPE_SUBSCRIBED, NULL);
   const char *next = strstr(answer, "\"next\":");
   if (!next) die("SUBSCRIBED does not say where the stream begins: %s", answer);
@@ -281,13 +285,19 @@ static size_t ms_greeting(const struct session *session, uint8_t *at) {
   return seal_text(at, TYPE_PING, 1, "");
 }
 
+static size_t ms_join(const struct session *session, uint8_t *at) {
+  char text[400];
+  subscription_text(session, text, sizeof text);
+  return seal_text(at, TYPE_SUBSCRIBE, SUBSCRIBE_REQUEST, text);
+}
+
 static bool ms_greeted(const uint8_t *bytes, size_t count) {
   while (count >= FRAME_HEADER_BYTES) {
     if (!header_is_whole(bytes)) die("the answer to the greeting is not a frame");
     int type = bytes[3];
     size_t whole = frame_bytes(load_u32(bytes + 12));
     if (whole > count) return false;
-    if (type == TYPE_PONG || type == TYPE_WELCOME) return true;
+    if (type == TYPE_PONG || type == TYPE_WELCOME || type == TYPE_SUBSCRIBED) return true;
     if (type == TYPE_ERROR) die("the greeting was answered by error %u", load_u32(bytes + 4) >> 16);
     bytes += whole;
     count -= whole;
@@ -320,6 +330,8 @@ const struct wire wire_ms = {
     .expect = ms_expect,
     .consume = ms_consume,
     .greeting = ms_greeting,
+    .join = ms_join,
     .greeted = ms_greeted,
+    .joined = ms_greeted,
     .reply = ms_reply,
 };

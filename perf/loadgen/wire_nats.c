@@ -3,14 +3,14 @@
  * acknowledgements. It has no checks; content is compared with what was prepared.
  */
 #define _GNU_SOURCE
-#include "wire.h"
-#include "xxh64.h"
+#include "plain.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define LINE_BYTES_MAX 4096
+#define LINE_BYTES_MIN 5
 #define LINE_END_BYTES 2
 
 static const char connect_text[] =
@@ -19,19 +19,10 @@ static const char connect_text[] =
 
 /* ---- handshake: blocking, one byte at a time so that nothing behind it is swallowed ---- */
 
-static void receive_line(int fd, char *line) {
-  size_t bytes = 0;
-  do {
-    if (bytes + 1 >= LINE_BYTES_MAX) die("the handshake's answer is too long a line");
-    receive_all(fd, line + bytes++, 1);
-  } while (line[bytes - 1] != '\n');
-  line[bytes] = 0;
-}
-
 static void wait_for_pong(int fd) {
   char line[LINE_BYTES_MAX];
   for (;;) {
-    receive_line(fd, line);
+    receive_line(fd, line, sizeof line);
     if (strncmp(line, "PONG", 4) == 0) return;
     if (strncmp(line, "PING", 4) == 0) send_all(fd, "PONG\r\n", 6);
     if (strncmp(line, "-ERR", 4) == 0) die("the handshake was answered by %s", line);
@@ -86,41 +77,14 @@ static void nats_write_message(const struct session *session, uint8_t *at, size_
 static void nats_expect(const struct session *session, struct receiver *receiver, size_t payload_bytes) {
   receiver->head_bytes =
       delivered_head(session, payload_bytes, (char *)receiver->head, sizeof receiver->head);
-  receiver->payload_bytes = payload_bytes;
-  receiver->payload_byte_offset = receiver->head_bytes;
-  receiver->message_bytes = receiver->head_bytes + payload_bytes + LINE_END_BYTES;
-}
-
-static void compare_message(struct receiver *receiver, const uint8_t *payload) {
-  if (!receiver->prepared || !receiver->index_checked) return;
-  receiver->payload_checks++;
-  uint32_t index = load_u32(payload);
-  /* Sent and delivered messages have the same payload behind heads of different length. */
-  if (index > receiver->index_last ||
-      memcmp(payload, receiver->prepared + index * receiver->payload_bytes, receiver->payload_bytes) != 0) {
-    receiver->corrupt++;
-  }
-}
-
-/** There is no number but the publisher's own: a forward jump is a gap, a backward one disorder. */
-static void judge_index(struct receiver *receiver, uint32_t index) {
-  if (index == receiver->index) {
-    receiver->index = index == receiver->index_last ? 0 : index + 1;
-    return;
-  }
-  uint64_t cycle = (uint64_t)receiver->index_last + 1;
-  uint64_t ahead = ((uint64_t)index + cycle - receiver->index) % cycle;
-  if (ahead > cycle / 2 || index > receiver->index_last) {
-    receiver->reordered++;
-    receiver->misplaced++;
-  } else {
-    receiver->gaps += ahead;
-    count_misplaced(receiver, index);
-  }
+  receiver->tail_bytes = LINE_END_BYTES;
+  memcpy(receiver->tail, "\r\n", LINE_END_BYTES);
+  plain_expect(receiver, payload_bytes);
 }
 
 /** A line that is not the awaited MSG: the bytes that it takes, 0 when more are needed, -1 when senseless. */
 static long judge_line(struct receiver *receiver, const uint8_t *at, size_t count) {
+  if (count < LINE_BYTES_MIN) return 0;
   const uint8_t *line_end = memchr(at, '\n', count < LINE_BYTES_MAX ? count : LINE_BYTES_MAX);
   if (!line_end) {
     if (count < LINE_BYTES_MAX) return 0;
@@ -153,37 +117,7 @@ static long judge_line(struct receiver *receiver, const uint8_t *at, size_t coun
 }
 
 static long nats_consume(struct receiver *receiver, const uint8_t *bytes, size_t count) {
-  const uint8_t *at = bytes, *end = bytes + count;
-  const size_t head_bytes = receiver->head_bytes, whole = receiver->message_bytes;
-  while (end - at >= 5) {
-    if (UNLIKELY(head_bytes == 0 || (size_t)(end - at) < head_bytes ||
-                 memcmp(at, receiver->head, head_bytes) != 0)) {
-      long other = judge_line(receiver, at, (size_t)(end - at));
-      if (other < 0) return -1;
-      if (other == 0) break;
-      at += other;
-      continue;
-    }
-    if ((size_t)(end - at) < whole) break;
-    if (UNLIKELY(at[whole - 2] != '\r' || at[whole - 1] != '\n')) {
-      set_error(receiver, "a payload that does not end where its head says");
-      return -1;
-    }
-    const uint8_t *payload = at + head_bytes;
-    if (receiver->index_checked) {
-      uint32_t index = load_u32(payload);
-      if (LIKELY(index == receiver->index && index != receiver->index_last)) {
-        receiver->index++;
-      } else {
-        judge_index(receiver, index);
-      }
-    }
-    if (UNLIKELY((receiver->delivered & receiver->check_mask) == 0)) compare_message(receiver, payload);
-    receiver->delivered++;
-    if (receiver->on_message) receiver->on_message(receiver, payload);
-    at += whole;
-  }
-  return at - bytes;
+  return plain_consume(receiver, bytes, count, judge_line);
 }
 
 /* ---- a connection that only says hello ---- */
@@ -194,6 +128,10 @@ static size_t nats_greeting(const struct session *session, uint8_t *at) {
   memcpy(at, connect_text, bytes);
   memcpy(at + bytes, "PING\r\n", 6);
   return bytes + 6;
+}
+
+static size_t nats_join(const struct session *session, uint8_t *at) {
+  return (size_t)sprintf((char *)at, "%sSUB %s 1\r\nPING\r\n", connect_text, session->subject);
 }
 
 static bool nats_greeted(const uint8_t *bytes, size_t count) {
@@ -217,5 +155,7 @@ const struct wire wire_nats = {
     .consume = nats_consume,
     .greeting = nats_greeting,
     .greeted = nats_greeted,
+    .joined = nats_greeted,
+    .join = nats_join,
     .reply = nats_reply,
 };

@@ -2,15 +2,14 @@
 // only that they work, and that the generator notices what a peer does wrong.
 import { execFile, spawn, type ChildProcessByStdio } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { perfModule, root } from './module.js';
 
-const root = join(import.meta.dirname, '..', '..');
 const loadgen = join(root, 'build', 'loadgen');
 const scratch = mkdtempSync(join(tmpdir(), 'memorystreamer-perf-'));
 const run = promisify(execFile);
@@ -51,16 +50,14 @@ async function generate(...args: string[]): Promise<Report> {
 async function throughputThrough(wire: string, ...relayArgs: string[]): Promise<Report> {
   const messages = ['--wire', wire, '--size', '64'];
   const port = await startPeer('relay', ...messages, ...relayArgs);
-  const tiny = ['--seconds', '0.05', '--warmup', '0.02', '--verify'];
+  const tiny = ['--seconds', '0.05', '--warmup', '0.02', '--patience', '0.5', '--verify'];
   return generate('throughput', '--protocol', 'relay', '--port', port, ...messages, ...tiny);
 }
 
 const clean = { gaps: 0, reordered: 0, misplaced: 0, corrupt: 0, strays: 0, error: '' };
 
 beforeAll(async () => {
-  // Plain JavaScript without types, hence a name that the compiler does not follow.
-  const path = pathToFileURL(join(root, 'perf', 'lib', 'loadgen.mjs')).href;
-  const module = (await import(path)) as { compileLoadgen(): string };
+  const module = await perfModule<{ compileLoadgen(): string }>('lib/loadgen.mjs');
   expect(module.compileLoadgen()).toBe(loadgen);
 }, 60_000);
 
@@ -93,60 +90,183 @@ describe('the load generator', () => {
     expect(report.payloadChecks).toBe(report.delivered);
   });
 
+  it.each(['ms', 'nats', 'redis', 'mqtt'])('joins streams and subscribers (%s)', async (wire) => {
+    const shape = ['--wire', wire, '--size', '64', '--streams', '3', '--subscribers', '2'];
+    const port = await startPeer('relay', ...shape);
+    const tiny = ['--seconds', '0.05', '--warmup', '0.02', '--verify', '--window', '65536'];
+    const report = await generate(
+      'throughput',
+      '--protocol',
+      'relay',
+      '--port',
+      port,
+      ...shape,
+      ...tiny,
+    );
+    expect(report).toMatchObject(clean);
+    expect(report.expected).toBe(report.sent * 2);
+    expect(report.delivered).toBe(report.expected);
+    expect(report.payloadChecks).toBe(report.delivered);
+    expect(report.delivered).toBeGreaterThan(0);
+  });
+
+  it.each(['nats', 'redis', 'mqtt'])('notices a changed bit in latency too (%s)', async (wire) => {
+    const messages = ['--wire', wire, '--size', '64'];
+    const port = await startPeer('relay', ...messages, '--fault', 'flip:5');
+    const tiny = ['--seconds', '0.02', '--warmup', '0', '--rate', '2000'];
+    const report = await generate(
+      'latency',
+      '--protocol',
+      'relay',
+      '--port',
+      port,
+      ...messages,
+      ...tiny,
+    );
+    expect(report).toMatchObject({ ...clean, corrupt: 1 });
+  });
+
   it('notices one changed bit of a header', async () => {
     const report = await throughputThrough('ms', '--fault', 'flip-header:5');
     expect(report).toMatchObject({ ...clean, corrupt: 1 });
   });
 
-  it.each(['ms', 'nats'])('notices a lost message (%s)', async (wire) => {
+  it.each(['ms', 'nats', 'redis', 'mqtt'])('notices a lost message (%s)', async (wire) => {
     const report = await throughputThrough(wire, '--fault', 'drop:5');
     expect(report).toMatchObject({ ...clean, gaps: 1, misplaced: 1 });
     expect(report.delivered).toBe(report.sent - 1);
   });
 
-  it.each(['ms', 'nats'])('notices one changed bit of a payload (%s)', async (wire) => {
-    const report = await throughputThrough(wire, '--fault', 'flip:5');
-    expect(report).toMatchObject({ ...clean, corrupt: 1 });
-    expect(report.delivered).toBe(report.sent);
-  });
+  it.each(['ms', 'nats', 'redis', 'mqtt'])(
+    'notices one changed bit of a payload (%s)',
+    async (wire) => {
+      const report = await throughputThrough(wire, '--fault', 'flip:5');
+      expect(report).toMatchObject({ ...clean, corrupt: 1 });
+      expect(report.delivered).toBe(report.sent);
+    },
+  );
 
-  it.each(['ms', 'nats'])('notices two messages that changed places (%s)', async (wire) => {
-    const report = await throughputThrough(wire, '--fault', 'swap:5');
-    expect(report).toMatchObject({ gaps: 1, reordered: 1, corrupt: 0 });
-    expect(report.delivered).toBe(report.sent);
-  });
+  it.each(['ms', 'nats', 'redis', 'mqtt'])(
+    'notices two messages that changed places (%s)',
+    async (wire) => {
+      const report = await throughputThrough(wire, '--fault', 'swap:5');
+      expect(report).toMatchObject({ gaps: 1, reordered: 1, corrupt: 0 });
+      expect(report.delivered).toBe(report.sent);
+    },
+  );
 });
 
+const servers = ['nats', 'redis', 'mosquitto', 'aedes'];
+const scenarios = [
+  'throughput',
+  'streams',
+  'fanout',
+  'latency',
+  'rtt',
+  'connect',
+  'idle',
+  'storm',
+  'replay',
+  'wakeup',
+  'codec',
+  'log',
+  'config',
+];
+/** Figures of the generator, in which it counts what it received, and of what it did not see. */
+const received = ['throughput', 'streams', 'fanout', 'latency', 'rtt', 'storm', 'replay', 'wakeup'];
+
+function perf(args: string[], env: NodeJS.ProcessEnv = process.env) {
+  return run(process.execPath, ['perf/bench.mjs', ...args], { cwd: root, env });
+}
+
 describe('the benchmark script', () => {
-  // The peers that need nothing installed; nats-server is left to real runs.
-  it('runs every suite in its smoke size', async () => {
+  it('runs every scenario in its smoke size beside every peer that is installed', async () => {
     const out = join(scratch, 'smoke.json');
-    await run(process.execPath, ['perf/bench.mjs', '--smoke', '--peers', 'relay', '--out', out], {
-      cwd: root,
-    });
-    const { results } = JSON.parse(readFileSync(out, 'utf8')) as {
-      results: Record<string, { figures?: Figure[] }>;
+    await perf(['--smoke', '--out', out]);
+    const { results, peers } = JSON.parse(readFileSync(out, 'utf8')) as {
+      results: Record<string, { figures: Figure[] }>;
+      peers: { name: string; version: string }[];
     };
-    expect(Object.keys(results)).toEqual(['throughput', 'shards', 'latency', 'idle', 'connect']);
-    for (const suite of ['throughput', 'latency', 'idle', 'connect']) {
-      const figures = results[suite]?.figures ?? [];
+    expect(Object.keys(results)).toEqual(scenarios);
+    const isMissing = new Set(
+      peers.filter(({ version }) => version === 'missing').map(({ name }) => name),
+    );
+    expect(isMissing).not.toContain('aedes');
+    for (const [scenario, { figures }] of Object.entries(results)) {
       expect(figures.length).toBeGreaterThan(0);
       for (const figure of figures) {
-        expect(figure).toMatchObject({ missing: null, failed: null });
-        expect(figure.runs).toHaveLength(1);
-        if (suite === 'throughput' || suite === 'latency') {
-          expect(figure.runs[0]).toMatchObject(clean);
-          expect(figure.runs[0]!.delivered).toBe(figure.runs[0]!.expected);
-          expect(figure.runs[0]!.delivered).toBeGreaterThan(0);
-        }
+        const label = `${scenario} ${figure.peer}: ${figure.failed ?? ''}`;
+        expect(figure.failed ?? null, label).toBeNull();
+        expect(typeof figure.missing === 'string', label).toBe(isMissing.has(figure.peer));
+        if (isMissing.has(figure.peer) || !received.includes(scenario)) continue;
+        const [one] = figure.runs;
+        expect(one, label).toMatchObject({
+          gaps: 0,
+          reordered: 0,
+          corrupt: 0,
+          strays: 0,
+          error: '',
+        });
+        expect(one!.delivered, label).toBe(one!.expected);
+        expect(one!.delivered, label).toBeGreaterThan(0);
       }
     }
-  }, 60_000);
+    const [first] = results['throughput']!.figures;
+    expect(first!.runs[0]!.payloadChecks).toBe(first!.runs[0]!.delivered);
+    expect(readFileSync(join(scratch, 'smoke.html'), 'utf8')).toContain('A smoke run');
+  }, 120_000);
 
-  it('refuses a suite that it does not know, by name', async () => {
-    const asked = run(process.execPath, ['perf/bench.mjs', 'speed'], { cwd: root });
-    await expect(asked).rejects.toMatchObject({
-      stderr: expect.stringContaining('"speed"') as string,
+  it('goes on after a scenario that failed, and ends with status 1', async () => {
+    const out = join(scratch, 'failed.json');
+    // More connections than there may be files.
+    const args = ['idle', 'rtt', '--smoke', '--peers', 'relay', '--connections', '4000000000'];
+    await expect(perf([...args, '--out', out])).rejects.toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/idle FAILED: .*ulimit[^]*not in order: idle/) as string,
+    });
+    const { results } = JSON.parse(readFileSync(out, 'utf8')) as {
+      results: { idle: object; rtt: { figures: Figure[] } };
+    };
+    expect(results.idle).toHaveProperty('failed');
+    expect(results.rtt.figures[0]!.runs).toHaveLength(1);
+  }, 30_000);
+
+  it('reports a peer that is not installed as missing, in the table and in the result', async () => {
+    // Nothing but what the runner itself calls, so that no server is on the path.
+    const bin = mkdtempSync(join(scratch, 'bin-'));
+    const { stdout: taskset } = await run('which', ['taskset']);
+    symlinkSync(taskset.trim(), join(bin, 'taskset'));
+    const out = join(scratch, 'missing.json');
+    const args = ['latency', '--smoke', '--peers', 'redis,relay', '--out', out];
+    const { stdout } = await perf(args, { ...process.env, PATH: bin });
+    expect(stdout).toMatch(/^redis: MISSING$/m);
+    expect(stdout).toMatch(/^redis 1,000 .*MISSING: redis-server is not installed/m);
+    const { results } = JSON.parse(readFileSync(out, 'utf8')) as {
+      results: { latency: { figures: Figure[] } };
+    };
+    const [redis, relay] = results.latency.figures;
+    expect(redis).toMatchObject({ peer: 'redis', runs: [], failed: null });
+    expect(redis!.missing).toContain('apt-get install redis-server');
+    expect(relay!.missing).toBeNull();
+  }, 30_000);
+
+  it.each(servers)('knows %s, what it checks and what it promises', async (name) => {
+    const peerModule = await perfModule<{
+      describePeers(): Record<'name' | 'checks' | 'promises' | 'settings', string>[];
+    }>('lib/peers.mjs');
+    const one = peerModule.describePeers().find((peer) => peer.name === name);
+    expect(one?.checks).toMatch(/\w/);
+    expect(one?.promises).toContain('at most once, no log, no checksum');
+    expect(one?.settings).toMatch(/\w/);
+  });
+
+  it.each([
+    ['speed', '"speed"'],
+    ['throughput --peers kafka', '"kafka"'],
+    ['throughput --sizes many', '--sizes wants numbers'],
+  ])('refuses what it does not know: %s', async (args, said) => {
+    await expect(perf(args.split(' '))).rejects.toMatchObject({
+      stderr: expect.stringContaining(said) as string,
     });
   });
 
@@ -161,10 +281,5 @@ describe('the benchmark script', () => {
       cwd: root,
     });
     expect(stdout).toMatch(/connections\/s[^]*alone[^]*bad attempts/);
-  });
-
-  it('measures the codec in its smoke size', async () => {
-    const { stdout } = await run(process.execPath, ['perf/codec.mjs', '--smoke'], { cwd: root });
-    expect(stdout).toContain('65496 B');
   });
 });

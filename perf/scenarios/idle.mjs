@@ -6,21 +6,24 @@
 //
 // Void when a connection was lost while it was held.
 import { setTimeout as delay } from 'node:timers/promises';
-import { memoryOf, openFilesMax, planCpus } from './machine.mjs';
-import { holdConnections } from './loadgen.mjs';
-import { count, median, printTable } from './report.mjs';
-import { absence, inRounds, ownFailure } from './runs.mjs';
+import { memoryOf, openFilesMax, planCpus } from '../lib/machine.mjs';
+import { holdConnections } from '../lib/loadgen.mjs';
+import { count, median, printTable } from '../lib/report.mjs';
+import { absence, inRounds, ownFailure } from '../lib/runs.mjs';
+import { voidCell } from '../lib/timed.mjs';
 
 const SETTLE_STEP_MS = 100;
 const SETTLE_STEPS_ALIKE = 5;
 const SETTLE_STEPS_MAX = 30;
+/** In a smoke run the figures mean nothing, so nothing is waited for. */
+const SMOKE_STEPS = 1;
 /** What a process needs open besides its connections. */
 const OTHER_FILES = 100;
 
 /** Reads until resident memory stands still, for at most 3 s. */
-async function settledMemory(pid) {
+async function settledMemory(pid, stepsMax) {
   let last = memoryOf(pid);
-  for (let steps = 0, alike = 0; steps < SETTLE_STEPS_MAX && alike < SETTLE_STEPS_ALIKE; steps++) {
+  for (let steps = 0, alike = 0; steps < stepsMax && alike < SETTLE_STEPS_ALIKE; steps++) {
     await delay(SETTLE_STEP_MS);
     const now = memoryOf(pid);
     alike = now.rssBytes === last.rssBytes ? alike + 1 : 0;
@@ -30,7 +33,8 @@ async function settledMemory(pid) {
 }
 
 async function holdOnce(peer, definition, cpus, options) {
-  const before = await settledMemory(peer.pid);
+  const stepsMax = options.smoke ? SMOKE_STEPS : SETTLE_STEPS_MAX;
+  const before = await settledMemory(peer.pid, stepsMax);
   const held = await holdConnections({
     port: peer.port,
     protocol: definition.protocol,
@@ -38,9 +42,9 @@ async function holdOnce(peer, definition, cpus, options) {
     connections: options.connections,
     hello: options.hello,
   });
-  const during = await settledMemory(peer.pid);
+  const during = await settledMemory(peer.pid, stepsMax);
   const end = await held.release();
-  const after = await settledMemory(peer.pid);
+  const after = await settledMemory(peer.pid, stepsMax);
   const per = (field) => (during[field] - before[field]) / options.connections;
   return {
     ...held.up,
@@ -72,16 +76,22 @@ export async function idle(options) {
     options.idleRounds,
     { cpus: cpus.peer },
     (peer, definition) => holdOnce(peer, definition, cpus, options),
+    { topic: `${options.connections} connections` },
   );
   const figures = names.map((name) => {
     const result = results[name];
     const lost = result.runs.reduce((sum, run) => sum + run.lost, 0);
-    return { peer: name, ...result, lost, ownFailure: ownFailure(name, result, lost > 0) };
+    const voidBecause = lost > 0 ? [`${lost} connections were lost`] : [];
+    const figure = { peer: name, connections: options.connections, voidBecause, ...result, lost };
+    if (result.runs.length > 0) {
+      figure.bytesPerConnection = median(result.runs.map((run) => run.rssPerConnection));
+    }
+    return { ...figure, ownFailure: ownFailure(name, result, lost > 0) };
   });
   printTable(
     `idle connections, ${count(options.connections)} held; bytes per connection, medians`,
     ['peer', 'RSS before', 'RSS held', 'RSS', 'smaps', 'anon.', 'sockets*', 'slab*', ''],
-    figures.map(({ peer, runs, lost, ...result }) => {
+    figures.map(({ peer, runs, ...result }) => {
       if (!runs.length) return [peer, ...Array(7).fill('-'), absence(result)];
       const of = (pick, digits = 0) => count(median(runs.map(pick)), digits);
       return [
@@ -93,7 +103,7 @@ export async function idle(options) {
         of((run) => run.anonymousPerConnection),
         of((run) => run.socketBufferPerConnection),
         of((run) => run.slabPerConnection),
-        lost ? `VOID: ${lost} connections were lost` : '',
+        voidCell(result),
       ];
     }),
   );

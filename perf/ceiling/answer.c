@@ -5,7 +5,7 @@
  * its PONG, close when the client does. It is the ceiling of those two modes.
  */
 #define _GNU_SOURCE
-#include "wire.h"
+#include "../loadgen/wire.h"
 
 #include <errno.h>
 #include <string.h>

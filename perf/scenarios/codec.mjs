@@ -5,33 +5,30 @@
 // own 3 ns are within. The frames of one size take 256 KiB together: the cache's figure, as in a broker
 // that has just received them.
 //
-// Void when a frame does not check, or when the rounds spread widely (the machine was busy).
+// Void when a frame does not check (it ends the run), or when the rounds spread widely (the machine was busy).
 //
 // Beside the kernel stand the same two works by what Node.js and npm offer (alternatives/codec.mjs): void as a comparison
 // of hashes, since none of them checks the same; what is compared is the work of a whole frame.
 //
-// Then ten million frames go through the client's encoder and decoder, and what the heap has grown by is told.
-//
-//   node perf/codec.mjs [--smoke]
+// Then many frames go through the client's encoder and decoder, and what the heap has grown by is told.
 import { PerformanceObserver } from 'node:perf_hooks';
 import { setImmediate } from 'node:timers';
-import { alternatives } from './alternatives/codec.mjs';
-import { loadCodec, loadKernel } from './lib/kernel.mjs';
-import { buildProject } from './lib/peers.mjs';
-import { count, median, percent, printTable, spread } from './lib/report.mjs';
+import { alternatives } from '../alternatives/codec.mjs';
+import { loadCodec, loadKernel } from '../lib/kernel.mjs';
+import { noiseIn } from '../lib/noise.mjs';
+import { progress } from '../lib/progress.mjs';
+import { count, median, percent, printTable, spread } from '../lib/report.mjs';
+import { voidCell } from '../lib/timed.mjs';
 
 const HEADER_BYTES = 40;
 const PAYLOAD_SIZES = [0, 40, 128, 1024, 16384, 65496];
 const WORKING_SET_BYTES = 256 * 1024;
-const smoke = process.argv.includes('--smoke');
-const ROUNDS = smoke ? 1 : 5;
-const ROUND_MS = smoke ? 1 : 150;
 
 /**
  * Calls `once` (which handles `frames` frames) for a round's time; answers nanoseconds of CPU time a frame, which is what a
  * thread that nobody disturbs takes.
  */
-function timed(frames, once) {
+function timed(frames, roundMs, once) {
   let passes = 0;
   const start = process.cpuUsage();
   let elapsedUs;
@@ -40,12 +37,12 @@ function timed(frames, once) {
     passes++;
     const { user, system } = process.cpuUsage(start);
     elapsedUs = user + system;
-  } while (elapsedUs < ROUND_MS * 1000);
+  } while (elapsedUs < roundMs * 1000);
   return (elapsedUs * 1e3) / (passes * frames);
 }
 
 /** `codec` has `encode(at, payloadBytes)`, `check(at, payloadBytes)` and may have `rewind()`, called before each pass. */
-function measure(codec, payloadBytes) {
+function measure(codec, payloadBytes, { codecRounds, codecMs }) {
   const frameBytes = (HEADER_BYTES + payloadBytes + 7) & ~7;
   const frames = Math.max(1, Math.floor(WORKING_SET_BYTES / frameBytes));
   const end = frames * frameBytes;
@@ -62,9 +59,9 @@ function measure(codec, payloadBytes) {
   };
   const rounds = { encode: [], check: [] };
   // One unmeasured round lets the JavaScript engine finish compiling.
-  for (let round = -1; round < ROUNDS; round++) {
-    const encodeNs = timed(frames, encodeAll);
-    const checkNs = timed(frames, checkAll);
+  for (let round = -1; round < codecRounds; round++) {
+    const encodeNs = timed(frames, codecMs, encodeAll);
+    const checkNs = timed(frames, codecMs, checkAll);
     if (round < 0) continue;
     rounds.encode.push(encodeNs);
     rounds.check.push(checkNs);
@@ -72,29 +69,45 @@ function measure(codec, payloadBytes) {
   return rounds;
 }
 
-function table(title, codec) {
+/** The figures of one codec at every size, printed as a table. */
+function figuresOf(name, title, codec, options) {
+  const figures = PAYLOAD_SIZES.map((payloadBytes) => {
+    progress(name, `${payloadBytes} B`);
+    const { encode, check } = measure(codec, payloadBytes, options);
+    const rate = (samples) => (payloadBytes + HEADER_BYTES) / median(samples);
+    return {
+      peer: name,
+      payloadBytes,
+      encodeNs: median(encode),
+      encodeSpread: spread(encode),
+      encodeGigabytesPerSecond: rate(encode),
+      checkNs: median(check),
+      checkSpread: spread(check),
+      checkGigabytesPerSecond: rate(check),
+      roundCount: encode.length,
+      voidBecause: noiseIn([{}], Math.max(spread(encode), spread(check))),
+      rounds: { encode, check },
+    };
+  });
   printTable(
     title,
-    ['payload', 'encode ns', 'spread', 'GB/s', 'check ns', 'spread', 'GB/s'],
-    PAYLOAD_SIZES.map((payloadBytes) => {
-      const { encode, check } = measure(codec, payloadBytes);
-      const rate = (samples) => count((payloadBytes + HEADER_BYTES) / median(samples), 2);
-      return [
-        `${payloadBytes} B`,
-        count(median(encode), 1),
-        percent(spread(encode)),
-        rate(encode),
-        count(median(check), 1),
-        percent(spread(check)),
-        rate(check),
-      ];
-    }),
+    ['payload', 'encode ns', 'spread', 'GB/s', 'check ns', 'spread', 'GB/s', ''],
+    figures.map((figure) => [
+      `${figure.payloadBytes} B`,
+      count(figure.encodeNs, 1),
+      percent(figure.encodeSpread),
+      count(figure.encodeGigabytesPerSecond, 2),
+      count(figure.checkNs, 1),
+      percent(figure.checkSpread),
+      count(figure.checkGigabytesPerSecond, 2),
+      voidCell(figure),
+    ]),
   );
+  return figures;
 }
 
 /** What a frame costs the heap, from the client's encoder to its decoder. */
-async function heap() {
-  const frames = smoke ? 20_000 : 10_000_000;
+async function heap(frames) {
   let collections = 0;
   const observer = new PerformanceObserver((list) => (collections += list.getEntries().length));
   observer.observe({ entryTypes: ['gc'] });
@@ -124,23 +137,31 @@ async function heap() {
   const grown = process.memoryUsage().heapUsed - before;
   await new Promise((resolve) => setImmediate(resolve));
   observer.disconnect();
+  const heapBytesPerFrame = grown / seen;
   console.log(
     `\n${seen} frames of 128 B through encoder and decoder: the heap is ${count(grown / 1024, 0)} KiB larger ` +
-      `(${(grown / seen).toFixed(3)} bytes a frame), ${collections} collections`,
+      `(${heapBytesPerFrame.toFixed(3)} bytes a frame), ${collections} collections`,
   );
+  return { frames: seen, heapBytesPerFrame, collections };
 }
 
-buildProject();
-const kernel = loadKernel(WORKING_SET_BYTES);
-const bytes = new Uint8Array(kernel.memory.buffer);
-for (let i = 0; i < bytes.length; i++) bytes[i] = (31 * i + 7) & 0xff;
-const wholeFrame = (payloadBytes) => (HEADER_BYTES + payloadBytes + 7) & ~7;
-table('checked frames in place, one thread; medians', {
-  encode: kernel.encode,
-  check: (at, payloadBytes) => kernel.check(at, wholeFrame(payloadBytes)) > 0,
-});
-const { keyed } = await loadCodec(WORKING_SET_BYTES);
-table('keyed frames (siphash-2-4) in place', keyed);
-const plain = Buffer.alloc(WORKING_SET_BYTES, 7);
-for (const [name, codec] of Object.entries(await alternatives(plain))) table(name, codec);
-await heap();
+export async function codec(options) {
+  const kernel = loadKernel(WORKING_SET_BYTES);
+  const bytes = new Uint8Array(kernel.memory.buffer);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = (31 * i + 7) & 0xff;
+  const wholeFrame = (payloadBytes) => (HEADER_BYTES + payloadBytes + 7) & ~7;
+  const checked = {
+    encode: kernel.encode,
+    check: (at, payloadBytes) => kernel.check(at, wholeFrame(payloadBytes)) > 0,
+  };
+  const { keyed } = await loadCodec(WORKING_SET_BYTES);
+  const plain = Buffer.alloc(WORKING_SET_BYTES, 7);
+  const figures = [
+    ...figuresOf('checked', 'checked frames in place, one thread; medians', checked, options),
+    ...figuresOf('keyed', 'keyed frames (siphash-2-4) in place', keyed, options),
+    ...Object.entries(await alternatives(plain)).flatMap(([name, other]) =>
+      figuresOf(name, name, other, options),
+    ),
+  ];
+  return { figures, heap: await heap(options.codecHeapFrames) };
+}
