@@ -1,4 +1,4 @@
-/** What the commands that are clients have in common: their address, numbers in flags, and the cause of their end. */
+/** What the commands that are clients have in common: their address, and numbers in flags. */
 import { parseArgs, type ParseArgsConfig } from 'node:util';
 import { DEFAULT_URL } from '../client/options.js';
 import { MemoryStreamerError } from '../errors.js';
@@ -54,10 +54,4 @@ export function numberOf(
   throw usageError(
     `--${flag} ${JSON.stringify(value)}: a whole number from ${min} to ${max} is wanted`,
   );
-}
-
-/** Why the client was closed, where that is what ended the command. */
-export function rootCause(error: unknown): unknown {
-  const { code, cause } = error instanceof MemoryStreamerError ? error : {};
-  return code === 'MS_ERR_CLOSED' && cause instanceof MemoryStreamerError ? cause : error;
 }

@@ -1,7 +1,6 @@
 /** `memorystreamer ping`: whether the broker answers, and how soon. For people and for health checks. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { connect } from '../client/client.js';
-import { numberOf, parseFlags, rootCause, urlOf, usageError } from './client-options.js';
+import { numberOf, parseFlags, urlOf, usageError } from './client-options.js';
 import {
   CREDENTIAL_FLAGS,
   CREDENTIAL_HELP,
@@ -10,6 +9,7 @@ import {
 } from './credential-flags.js';
 import { EXIT_DONE } from './exit-codes.js';
 import { Output } from './output.js';
+import { withClient } from './with-client.js';
 
 const TIMEOUT_MS = 5000;
 const TIMEOUT_MS_MAX = 3_600_000;
@@ -54,20 +54,10 @@ export async function runPing(argv: readonly string[]): Promise<number> {
     return EXIT_DONE;
   }
   const { url, timeoutMs } = options;
-  const client = await connect(url, {
-    name: 'memorystreamer-ping',
-    reconnect: false,
-    ...options.identity,
-    connectTimeoutMs: timeoutMs,
-  });
-  try {
-    await pingAll((each) => client.ping(each), options, new Output(process.stdout));
-    return EXIT_DONE;
-  } catch (error) {
-    throw rootCause(error);
-  } finally {
-    await client.close();
-  }
+  await withClient('ping', url, { ...options.identity, connectTimeoutMs: timeoutMs }, (client) =>
+    pingAll((each) => client.ping(each), options, new Output(process.stdout)),
+  );
+  return EXIT_DONE;
 }
 
 function parse(argv: readonly string[]): PingOptions | undefined {

@@ -2,12 +2,12 @@
 import { createReadStream } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
-import { connect, type Client } from '../client/client.js';
+import type { Client } from '../client/client.js';
 import type { Publisher } from '../client/publisher.js';
 import { systemClock } from '../clock.js';
 import { MemoryStreamerError } from '../errors.js';
 import { PAYLOAD_BYTES_MAX } from '../frame/layout.js';
-import { numberOf, parseFlags, rootCause, subjectOf, urlOf, usageError } from './client-options.js';
+import { numberOf, parseFlags, subjectOf, urlOf, usageError } from './client-options.js';
 import {
   CREDENTIAL_FLAGS,
   CREDENTIAL_HELP,
@@ -15,6 +15,7 @@ import {
   type Identity,
 } from './credential-flags.js';
 import { EXIT_DONE } from './exit-codes.js';
+import { withClient } from './with-client.js';
 
 const READ_BYTES = 256 * 1024;
 const PROGRESS_MS = 200;
@@ -69,21 +70,11 @@ export async function runPub(argv: readonly string[]): Promise<number> {
     process.stdout.write(HELP);
     return EXIT_DONE;
   }
-  // Frames that were lost with a connection may be in the stream or not: a pipe must not guess.
-  const client = await connect(options.url, {
-    name: 'memorystreamer-pub',
-    reconnect: false,
-    ...options.identity,
-  });
-  try {
+  await withClient('pub', options.url, options.identity, async (client) => {
     await publishAll(client, await client.publisher(options.subject), options);
     await client.drain();
-    return EXIT_DONE;
-  } catch (error) {
-    throw rootCause(error);
-  } finally {
-    await client.close();
-  }
+  });
+  return EXIT_DONE;
 }
 
 function parse(argv: readonly string[]): PubOptions | undefined {

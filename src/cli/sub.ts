@@ -1,8 +1,8 @@
 /** `memorystreamer sub`: what is published, on standard output. */
-import { connect, type Client } from '../client/client.js';
+import type { Client } from '../client/client.js';
 import type { Message, Subscription } from '../client/subscription.js';
 import type { From } from '../frame/payloads.js';
-import { numberOf, parseFlags, rootCause, subjectOf, urlOf, usageError } from './client-options.js';
+import { numberOf, parseFlags, subjectOf, urlOf, usageError } from './client-options.js';
 import {
   CREDENTIAL_FLAGS,
   CREDENTIAL_HELP,
@@ -11,6 +11,7 @@ import {
 } from './credential-flags.js';
 import { EXIT_DONE } from './exit-codes.js';
 import { Output } from './output.js';
+import { withClient } from './with-client.js';
 
 const U64_MAX = 2n ** 64n - 1n;
 
@@ -58,20 +59,8 @@ export async function runSub(argv: readonly string[]): Promise<number> {
     process.stdout.write(HELP);
     return EXIT_DONE;
   }
-  // A gap that a new connection might leave is not for a pipe to find out: it ends instead.
-  const client = await connect(options.url, {
-    name: 'memorystreamer-sub',
-    reconnect: false,
-    ...options.identity,
-  });
-  try {
-    await printAll(client, options);
-    return EXIT_DONE;
-  } catch (error) {
-    throw rootCause(error);
-  } finally {
-    await client.close();
-  }
+  await withClient('sub', options.url, options.identity, (client) => printAll(client, options));
+  return EXIT_DONE;
 }
 
 function parse(argv: readonly string[]): SubOptions | undefined {

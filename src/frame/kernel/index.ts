@@ -120,31 +120,7 @@ export function scan(
   typesLow: u32,
   typesHigh: u32,
 ): u32 {
-  const types = joined(typesLow, typesHigh);
-  let used: u32 = 0;
-  let frames: u32 = 0;
-  let why: i32 = NEED_MORE_BYTES;
-  while (frames < framesMax) {
-    const frame = at + used;
-    const left = byteCount - used;
-    const whole = checkHeader(frame, left);
-    if (whole <= 0) {
-      why = whole;
-      break;
-    }
-    const type = <u32>load<u8>(frame, TYPE_BYTE_OFFSET);
-    if (type >= TYPES_MAX || ((types >> (<u64>type)) & 1) == 0) {
-      why = -CODE_UNKNOWN_TYPE;
-      break;
-    }
-    if (<u32>whole > left) break;
-    store<u32>(table + ((<usize>frames) << 2), (<u32>frame) | (payloadIsWhole(frame) ? 0 : DAMAGED));
-    used += <u32>whole;
-    frames++;
-  }
-  stopped = why;
-  scanned = used;
-  return frames;
+  return scanRun(at, byteCount, table, framesMax, joined(typesLow, typesHigh), 0, false);
 }
 
 /**
@@ -160,15 +136,28 @@ export function scanKeyed(
   typesHigh: u32,
   key: usize,
 ): u32 {
-  const types = joined(typesLow, typesHigh);
-  const counter = load<u64>(key, KEY_COUNTER);
+  return scanRun(at, byteCount, table, framesMax, joined(typesLow, typesHigh), key, true);
+}
+
+/** `keyed` is known where this is inlined, so that neither loop asks it for each frame. */
+// @ts-ignore: decorator
+@inline function scanRun(
+  at: usize,
+  byteCount: u32,
+  table: usize,
+  framesMax: u32,
+  types: u64,
+  key: usize,
+  keyed: bool,
+): u32 {
+  const counter: u64 = keyed ? load<u64>(key, KEY_COUNTER) : 0;
   let used: u32 = 0;
   let frames: u32 = 0;
   let why: i32 = NEED_MORE_BYTES;
   while (frames < framesMax) {
     const frame = at + used;
     const left = byteCount - used;
-    const whole = checkKeyedHeader(frame, left);
+    const whole = keyed ? checkKeyedHeader(frame, left) : checkHeader(frame, left);
     if (whole <= 0) {
       why = whole;
       break;
@@ -179,15 +168,16 @@ export function scanKeyed(
       break;
     }
     if (<u32>whole > left) break;
-    if (!tagFits(key, counter + frames, frame)) {
+    if (keyed && !tagFits(key, counter + frames, frame)) {
       why = -CODE_BAD_TAG;
       break;
     }
-    store<u32>(table + ((<usize>frames) << 2), <u32>frame);
+    const damaged: u32 = keyed || payloadIsWhole(frame) ? 0 : DAMAGED;
+    store<u32>(table + ((<usize>frames) << 2), (<u32>frame) | damaged);
     used += <u32>whole;
     frames++;
   }
-  store<u64>(key, counter + frames, KEY_COUNTER);
+  if (keyed) store<u64>(key, counter + frames, KEY_COUNTER);
   stopped = why;
   scanned = used;
   return frames;
