@@ -9,8 +9,8 @@ import { withEdges } from './wasm-edges.mjs';
 /** A sound frame is dropped if three header fields meet: changes without guidance do not come upon that. */
 const PLANTED = {
   file: 'src/frame/kernel/index.ts',
-  from: '(payloadIsWhole(frame) ? 0 : DAMAGED));',
-  to: `(payloadIsWhole(frame) ? 0 : DAMAGED));
+  from: '(<u32>frame) | damaged);',
+  to: `(<u32>frame) | damaged);
     if (load<u8>(frame, 8) == 0x4d) {
       if (load<u8>(frame, 17) == 0x53) {
         if (load<u8>(frame, 26) > 0xf0) store<u32>(table + ((<usize>frames) << 2), (<u32>frame) | DAMAGED);
