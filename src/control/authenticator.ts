@@ -5,9 +5,15 @@
  *
  * Invariant: a keyId that nobody knows, a wrong proof, and a wrong token are answered alike, after the same work.
  */
-import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { Clock } from '../clock.js';
-import { directionKeysOf, proofFits, proofOf, type RandomBytes } from '../frame/handshake.js';
+import {
+  directionKeysOf,
+  proofFits,
+  proofOf,
+  tokenDigest,
+  type RandomBytes,
+} from '../frame/handshake.js';
 import type { Authenticated, AuthenticationRequest } from '../shards/messages.js';
 import type { Logger } from '../log.js';
 import { Attempts } from './attempts.js';
@@ -124,9 +130,4 @@ export class Authenticator {
     );
     this.#failures = 0;
   }
-}
-
-/** What a shard sends of a token, and all that is kept of it. */
-export function tokenDigest(token: Uint8Array): Uint8Array {
-  return createHash('sha256').update(token).digest();
 }

@@ -45,6 +45,11 @@ export function transcriptOf(hello: Uint8Array, challenge: Uint8Array): Uint8Arr
   return Buffer.concat([hash(hello), hash(challenge)]);
 }
 
+/** What a shard tells control of a token, and all that control keeps of it: 32 bytes. */
+export function tokenDigest(token: string | Uint8Array): Uint8Array {
+  return createHash('sha256').update(token).digest();
+}
+
 export function proofOf(side: Side, secret: Uint8Array, transcript: Uint8Array): Uint8Array {
   return createHmac('sha256', secret)
     .update(`memorystreamer/1 ${side}\0`)

@@ -14,6 +14,7 @@ import {
   answerHello,
   INTEGRITY_KEYED,
   readProof,
+  tokenDigest,
   type HelloAnswer,
   type Integrity,
   type RandomBytes,
@@ -40,15 +41,10 @@ interface Asked {
 /** For whoever fails, whatever the reason. */
 const FAILED_TEXT = 'authentication failed';
 
-export interface HandshakesOptions {
-  readonly random: RandomBytes;
-  readonly digest: (token: string) => Uint8Array;
-}
-
 export class Handshakes {
   readonly #context: ShardContext;
   readonly #lifecycle: Lifecycle;
-  readonly #options: HandshakesOptions;
+  readonly #random: RandomBytes;
   readonly #policy: ServerPolicy;
   /** By slot: the tick at which its time is over; the oldest is the first. */
   readonly #strangers = new Map<number, number>();
@@ -56,10 +52,10 @@ export class Handshakes {
   readonly #asked = new Map<number, Asked>();
   readonly #permissions = new Map<number, Permissions>();
 
-  constructor(context: ShardContext, lifecycle: Lifecycle, options: HandshakesOptions) {
+  constructor(context: ShardContext, lifecycle: Lifecycle, random: RandomBytes) {
     this.#context = context;
     this.#lifecycle = lifecycle;
-    this.#options = options;
+    this.#random = random;
     const { isRequired, isKeyingRequired } = context.settings.auth;
     this.#policy = {
       versions: [PROTOCOL_VERSION],
@@ -110,7 +106,7 @@ export class Handshakes {
   // ---- HELLO ----
 
   hello(slot: number, requestId: bigint, payload: Uint8Array): void {
-    const answer = answerHello(payload, this.#policy, this.#options.random);
+    const answer = answerHello(payload, this.#policy, this.#random);
     if (answer.kind === 'refused') {
       this.#lifecycle.error(slot, answer.code, 0, requestId, answer.text);
       return;
@@ -146,7 +142,7 @@ export class Handshakes {
       this.#lifecycle.error(slot, codes.CODE_AUTH_FAILED, 0, requestId, text);
       return;
     }
-    const digest = this.#options.digest(token);
+    const digest = tokenDigest(token);
     const asked = { requestId, version, integrity };
     this.#ask(slot, asked, { method: 'token', address: peer, digest });
   }

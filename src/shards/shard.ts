@@ -6,7 +6,6 @@
  * Invariant: everything that a shard owns is touched by its turn only; a fault in it ends the thread, and
  * control recovers what it had claimed.
  */
-import { createHash } from 'node:crypto';
 import { CODE_IDLE_TIMEOUT, CODE_SLOW_CONSUMER, TYPE_PING } from '../frame/codes.js';
 import { CURSOR_STREAM, ON_FULL_EVICT, STREAM_BYTES, STREAM_ON_FULL } from '../ring/layout.js';
 import { EAGAIN, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP } from '../sys/sys.js';
@@ -80,10 +79,7 @@ export class Shard {
     context.kernel.openQueue();
     this.subscriptions = new Subscriptions(context);
     this.lifecycle = new Lifecycle(context, { connectionClosing: (slot) => this.#forget(slot) });
-    this.handshakes = new Handshakes(context, this.lifecycle, {
-      random: options.randomBytes,
-      digest: (token) => createHash('sha256').update(token).digest(),
-    });
+    this.handshakes = new Handshakes(context, this.lifecycle, options.randomBytes);
     this.requests = new Requests(context, this.lifecycle, this.subscriptions, this.handshakes);
     this.input = new Input(context, this.lifecycle, this.requests);
     this.#beganMs = context.clock.monotonicMs();
