@@ -30,7 +30,7 @@ import {
   TYPE_UNSUBSCRIBE,
 } from '../../frame/codes';
 import { checkHeader, checkKeyedHeader, frameBytes, payloadIsWhole } from '../../frame/kernel/frame';
-import { tagFits } from '../../frame/kernel/siphash';
+import { beginVerifying, nextTagFits } from '../../frame/kernel/verify';
 import { appendedBytes, appendedLastSequence, appendRun } from '../../ring/kernel/append';
 import {
   AREA_CLOCK,
@@ -192,6 +192,7 @@ export function ingest(slot: u32, at: usize, end: usize): i32 {
 function ingestKeyed(slot: u32, at: usize, end: usize, key: usize): i32 {
   runKey = key;
   nextCounter = load<u64>(key, KEY_COUNTER);
+  beginVerifying();
   const answer = walk(slot, at, end, true);
   store<u64>(key, nextCounter, KEY_COUNTER);
   return answer;
@@ -217,7 +218,7 @@ function ingestKeyed(slot: u32, at: usize, end: usize, key: usize): i32 {
       if (!known) return stop(at, keyed ? 0 : <u32>whole, CODE_UNKNOWN_TYPE, INGEST_FAULT);
       if (<u32>whole > left) return stop(at, 0, 0, INGEST_DONE);
       if (keyed) {
-        if (!tagFits(runKey, nextCounter, at)) return stop(at, 0, CODE_BAD_TAG, INGEST_FAULT);
+        if (!nextTagFits(runKey, nextCounter, at, end)) return stop(at, 0, CODE_BAD_TAG, INGEST_FAULT);
       } else if (!payloadIsWhole(at)) {
         return stop(at, <u32>whole, CODE_PAYLOAD_CORRUPT, INGEST_FAULT);
       }
@@ -227,7 +228,7 @@ function ingestKeyed(slot: u32, at: usize, end: usize, key: usize): i32 {
       if (!flush(slot, timestamp)) return stop(runAt, 0, 0, INGEST_FULL);
       return stop(at, 0, 0, INGEST_DONE);
     }
-    if (keyed && !tagFits(runKey, nextCounter, at)) {
+    if (keyed && !nextTagFits(runKey, nextCounter, at, end)) {
       if (!flush(slot, timestamp)) return stop(runAt, 0, 0, INGEST_FULL);
       return stop(at, 0, CODE_BAD_TAG, INGEST_FAULT);
     }
