@@ -100,6 +100,8 @@ export const CONNECTION_READY_CURSORS = 112;
 export const CONNECTION_LOW_WATER = 116;
 /** u32: the row of its keys (POOL_KEYS); 0 = frames are checked, not keyed. */
 export const CONNECTION_KEYS = 120;
+/** u32: the version that it speaks, where it is not that of logs; else 0. */
+export const CONNECTION_VERSION = 124;
 
 export const CONNECTION_FREE = 0;
 export const CONNECTION_HANDED = 1;
@@ -197,6 +199,8 @@ export const KEYS_IN = 0;
 export const KEYS_OUT = 24;
 /** u32: how many bytes at the end of the header below are still to be sent. */
 export const KEYS_REST_BYTES = 48;
+/** u32: 1 = there is no key; the row is for frames of another version than that of logs. */
+export const KEYS_NONE = 52;
 export const KEYS_REST_HEADER = 56;
 
 // ---- Publication row: a stream that a connection has opened ----

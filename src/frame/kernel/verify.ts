@@ -1,6 +1,6 @@
 // Verifying keyed frames one after another, where several that lie side by side are judged at once.
 import { TYPE_DATA } from '../codes';
-import { TYPE_BYTE_OFFSET } from '../layout';
+import { PROTOCOL_VERSION, TYPE_BYTE_OFFSET } from '../layout';
 import { checkKeyedHeader } from './frame';
 import { tagFits } from './siphash';
 import { tagsFit } from './siphash-lanes';
@@ -20,8 +20,14 @@ let fitting: u32 = 0;
  * from `beginVerifying` on, while nobody changes their bytes, which end at `end`.
  */
 // @ts-ignore: decorator
-@inline export function nextTagFits(key: usize, counter: u64, at: usize, end: usize): bool {
-  if (judged == 0) judge(key, counter, at, end);
+@inline export function nextTagFits(
+  key: usize,
+  counter: u64,
+  at: usize,
+  end: usize,
+  version: u32 = PROTOCOL_VERSION,
+): bool {
+  if (judged == 0) judge(key, counter, at, end, version);
   const fits = (fitting & 1) != 0;
   fitting >>= 1;
   judged--;
@@ -30,15 +36,15 @@ let fitting: u32 = 0;
 
 /** The place behind the DATA frame at `at`, if it is whole; else 0. After a frame of another type the run would end anyway. */
 // @ts-ignore: decorator
-@inline function behindData(at: usize, end: usize): usize {
-  const whole = checkKeyedHeader(at, <u32>(end - at));
+@inline function behindData(at: usize, end: usize, version: u32): usize {
+  const whole = checkKeyedHeader(at, <u32>(end - at), version);
   return whole > 0 && <usize>whole <= end - at && load<u8>(at, TYPE_BYTE_OFFSET) == TYPE_DATA ? at + whole : 0;
 }
 
-function judge(key: usize, counter: u64, at: usize, end: usize): void {
-  const second = behindData(at, end);
-  const third = second ? behindData(second, end) : 0;
-  if (third && behindData(third, end)) {
+function judge(key: usize, counter: u64, at: usize, end: usize, version: u32): void {
+  const second = behindData(at, end, version);
+  const third = second ? behindData(second, end, version) : 0;
+  if (third && behindData(third, end, version)) {
     fitting = tagsFit(key, counter, at, second, third);
     judged = 3;
   } else {

@@ -79,8 +79,8 @@ import {
   SPAN_REF_REST_HEADER,
   SUBSCRIPTION_CREDIT,
 } from '../layout';
-import { keyHeader, keyedBytes, keySpans } from './keyed-output';
-import { keysOf } from './keys';
+import { keyedBytes, keySpans, remakeHeader } from './keyed-output';
+import { makingOf } from './keys';
 import { outNumber, outSent, writeAcks } from './output';
 import { area, connectionAt, giveRow, rowAt, streamFlagAt, streamListAt, takeRow, touchedRows } from './rows';
 
@@ -317,7 +317,7 @@ export function gather(slot: u32): u32 {
   spanCount = 0;
   spanTotal = 0;
   announced = 0;
-  keys = keysOf(connection);
+  keys = makingOf(connection);
   bytesMax = keys ? KEYED_SEND_BYTES_MAX : SEND_BYTES_MAX;
   hasData = false;
   if (keys) addRestHeader();
@@ -327,7 +327,7 @@ export function gather(slot: u32): u32 {
   if (load<u32>(connection, CONNECTION_OUT_HEAD)) addOutput(connection);
   if (load<u32>(connection, CONNECTION_READY_CURSORS)) gatherCursors(slot, connection);
   if (!keys) return spanCount;
-  const listed = keySpans(keys, spanCount);
+  const listed = keySpans(connection, keys, spanCount);
   spanTotal = keyedBytes();
   return listed;
 }
@@ -417,7 +417,7 @@ export function gatheredBytes(): u32 {
 /** The kernel has taken `bytes` (0 or more) of the spans last gathered for this connection. */
 export function sent(slot: u32, bytes: u32): void {
   const connection = connectionAt(slot);
-  keys = keysOf(connection);
+  keys = makingOf(connection);
   for (let i: u32 = 0; i < spanCount; i++) {
     const entry = area + AREA_SPANS + (<usize>i << 3);
     const spanBytes = load<u32>(entry, 4);
@@ -489,7 +489,7 @@ function cursorSentKeyed(connection: usize, row: u32, spanAt: usize, bytes: u32,
   while (frame + frameBytes(frame) < end) frame += frameBytes(frame);
   const behindHeader = frameBytes(frame) - FRAME_HEADER_BYTES;
   if (rest > behindHeader) {
-    keyHeader(key, keys + KEYS_REST_HEADER, frame, counter - 1);
+    remakeHeader(connection, keys, keys + KEYS_REST_HEADER, frame, counter - 1);
     store<u32>(keys, rest - behindHeader, KEYS_REST_BYTES);
     rest = behindHeader;
     if (!rest) return;
@@ -536,7 +536,7 @@ export function dropRest(slot: u32): void {
 /** A connection that has nothing more to send, as far as this thread knows. */
 export function isDrained(slot: u32): bool {
   const connection = connectionAt(slot);
-  const keysAt = keysOf(connection);
+  const keysAt = makingOf(connection);
   return (
     !(keysAt && load<u32>(keysAt, KEYS_REST_BYTES)) &&
     !load<u32>(connection, CONNECTION_REST_BYTES) &&
