@@ -247,7 +247,7 @@ export const OUT_BLOCKS_HELD = 4;
 
 export const SMALL_STASH_BYTES = 1024;
 export const LARGE_STASH_BYTES = 65536;
-export const RECEIVE_BLOCK_BYTES = 262144;
+export const RECEIVE_BLOCK_BYTES = 1048576;
 
 /** What `ingest` answers. */
 export const INGEST_DONE = 0;
