@@ -252,7 +252,9 @@ export const OUT_BLOCKS_HELD = 4;
 
 export const SMALL_STASH_BYTES = 1024;
 export const LARGE_STASH_BYTES = 65536;
-export const RECEIVE_BLOCK_BYTES = 262144;
+/** What one `recv` may take: the more the fewer wake-ups there are for a byte. Shards with little memory have smaller blocks. */
+export const RECEIVE_BLOCK_BYTES_MIN = 262144;
+export const RECEIVE_BLOCK_BYTES_MAX = 1048576;
 
 /** What `ingest` answers. */
 export const INGEST_DONE = 0;
