@@ -34,6 +34,8 @@ export interface AuthenticatorOptions {
   readonly random: RandomBytes;
   readonly clock: Clock;
   readonly log: Pick<Logger, 'warn'>;
+  /** Nobody from there is looked at for so long. */
+  readonly barred: (address: string, forMs: number) => void;
 }
 
 interface Known {
@@ -45,6 +47,7 @@ type Outcome = Authenticated | { readonly reason: string };
 
 export class Authenticator {
   readonly #attempts: Attempts;
+  readonly #barred: AuthenticatorOptions['barred'];
   readonly #clock: Clock;
   readonly #log: Pick<Logger, 'warn'>;
   readonly #byKeyId = new Map<string, Known>();
@@ -56,8 +59,9 @@ export class Authenticator {
   #failures = 0;
   #loggedMs = -Infinity;
 
-  constructor({ credentials, attemptsPerMinute, random, clock, log }: AuthenticatorOptions) {
-    this.#attempts = new Attempts(attemptsPerMinute, clock);
+  constructor({ credentials, random, clock, log, ...options }: AuthenticatorOptions) {
+    this.#attempts = new Attempts(options.attemptsPerMinute, clock);
+    this.#barred = options.barred;
     this.#clock = clock;
     this.#log = log;
     this.#blind = random(DIGEST_BYTES);
@@ -81,7 +85,8 @@ export class Authenticator {
     }
     const outcome = request.method === 'token' ? this.#token(request.digest) : this.#proof(request);
     if (!('reason' in outcome)) return outcome;
-    this.#attempts.failed(address);
+    const forMs = this.#attempts.failed(address);
+    if (forMs > 0) this.#barred(address, forMs);
     this.#tell(request, outcome.reason);
     return undefined;
   }

@@ -10,7 +10,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { setImmediate as pause } from 'node:timers/promises';
 import { MessageChannel, Worker, type MessagePort } from 'node:worker_threads';
-import type { AcceptorLog, AcceptorTask } from '../acceptor/task.js';
+import type { AcceptorLog, AcceptorOrder, AcceptorTask } from '../acceptor/task.js';
 import { systemClock } from '../clock.js';
 import type { CredentialEntry } from '../config/credentials.js';
 import type { Config } from '../config/table.js';
@@ -117,6 +117,7 @@ class RunningBroker implements Broker {
       random: randomBytes,
       clock: systemClock,
       log,
+      barred: (address, forMs) => this.#bar(address, forMs),
     });
     this.failed = new Promise((resolve) => (this.#fail = resolve));
     this.#awaited = { type: 'ended', shards: new Set(), done: () => undefined };
@@ -326,6 +327,13 @@ class RunningBroker implements Broker {
     this.#acceptor = { worker, port: port1 };
   }
 
+  /** Where everybody must say who he is, whoever is not heard anyway is not let in. */
+  #bar(address: string, forMs: number): void {
+    const { required, integrity } = this.#config.auth;
+    if (!required && integrity !== INTEGRITY_KEYED) return;
+    this.#acceptor?.port.postMessage({ type: 'bar', address, forMs } satisfies AcceptorOrder);
+  }
+
   // ---- Messages ----
 
   #send(shard: number, message: ControlMessage): void {
@@ -522,7 +530,7 @@ class RunningBroker implements Broker {
     if (!acceptor) return;
     this.#acceptor = undefined;
     const exited = once(acceptor.worker, 'exit');
-    acceptor.port.postMessage('end');
+    acceptor.port.postMessage({ type: 'end' } satisfies AcceptorOrder);
     this.#sys.eventfdSignal(this.#wakeFd);
     await exited;
   }
