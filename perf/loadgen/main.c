@@ -3,7 +3,7 @@
  * peer runs on another CPU. Each mode's file says what it measures and when its figure is void.
  *
  *   loadgen throughput | latency | rtt | replay        against a broker, a peer of it or a relay
- *   loadgen idle | connect | storm                     connections
+ *   loadgen idle | connect | storm | handshake         connections
  *   loadgen relay | answer                             perf/ceiling: the least that a peer can do
  *   loadgen xxh64 | siphash --size N                   the hash of the protocol's test message
  *   loadgen histogram                                  of the nanoseconds on standard input, a line for each
@@ -36,7 +36,7 @@ int run_siphash(const struct options *options) {
 
 /** Modes whose messages are tagged where a key is asked for. */
 static bool can_be_keyed(const char *mode) {
-  return strcmp(mode, "throughput") == 0 || strcmp(mode, "latency") == 0;
+  return strcmp(mode, "throughput") == 0 || strcmp(mode, "latency") == 0 || strcmp(mode, "handshake") == 0;
 }
 
 int main(int argc, char **argv) {
@@ -45,8 +45,8 @@ int main(int argc, char **argv) {
     int (*run)(const struct options *);
   } modes[] = {{"throughput", run_throughput}, {"latency", run_latency}, {"rtt", run_rtt},
                {"replay", run_replay},         {"idle", run_idle},       {"connect", run_connect},
-               {"storm", run_storm},           {"relay", run_relay},     {"answer", run_answer},
-               {"xxh64", run_xxh64},           {"siphash", run_siphash},
+               {"storm", run_storm},           {"handshake", run_handshake}, {"relay", run_relay},
+               {"answer", run_answer},         {"xxh64", run_xxh64},     {"siphash", run_siphash},
                {"histogram", run_histogram}};
   /* A peer must not outlive the script that started it, however that ended. */
   prctl(PR_SET_PDEATHSIG, SIGTERM);
