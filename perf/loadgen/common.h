@@ -88,6 +88,7 @@ int run_relay(const struct options *options);
 int run_answer(const struct options *options);
 int run_xxh64(const struct options *options);
 int run_handshake(const struct options *options);
+int run_codec(const struct options *options);
 int run_siphash(const struct options *options);
 
 #endif
