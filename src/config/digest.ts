@@ -1,5 +1,5 @@
 /** What makes two configurations the same, and what differs between two. */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { replaced, secretPaths, type Secret } from './secrets.js';
 import type { Apply, FlatConfig, KeyName, TableRow } from './table.js';
 
@@ -12,11 +12,10 @@ export function digestOf(
   values: FlatConfig,
   secrets: ReadonlyMap<string, Secret>,
 ): string {
-  const hash = createHash('sha256');
-  for (const row of [...table].sort((a, b) => (a.key < b.key ? -1 : 1))) {
-    hash.update(`${row.key}=${canonical(withFingerprints(row, values[row.key], secrets))}\n`);
-  }
-  return hash.digest('hex');
+  const lines = table.map(
+    (row) => `${row.key}=${canonical(withFingerprints(row, values[row.key], secrets))}\n`,
+  );
+  return hash('sha256', lines.sort().join(''));
 }
 
 function withFingerprints(
@@ -35,6 +34,7 @@ function withFingerprints(
 
 /** JSON with the names of objects in order, so that the order in which they were written is nothing. */
 function canonical(value: unknown): string {
+  if (typeof value !== 'object') return JSON.stringify(value);
   return JSON.stringify(value, (_, inner: unknown) => {
     if (typeof inner !== 'object' || inner === null || Array.isArray(inner)) return inner;
     return Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)));

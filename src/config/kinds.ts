@@ -51,6 +51,8 @@ export function listOf<Item>(
   max: number,
 ): Kind<readonly Item[]> {
   const item = objectOf(Object.entries(fields).map(([name, each]) => [name.split('.'), each]));
+  // Zod writes an object's code when it first sees one: with the module, so that no load waits for it.
+  item.safeParse({});
   return {
     type: z.array(item).max(max) as unknown as z.ZodType<readonly Item[]>,
     allowed: `a list of at most ${max} objects with ${Object.keys(fields).join(', ')}`,

@@ -3,12 +3,12 @@
  * each value, values together, values on this machine. Invariant: the answer is deeply frozen, every value in
  * it passed its key's zod type and all rules, and nothing of the process has changed.
  */
-import convict from 'convict';
 import { MemoryStreamerError } from '../errors.js';
 import { digestOf } from './digest.js';
 import { Faults, oneLine, placeOf, type Origin } from './faults.js';
 import { FILES_MAX, filesIn, readDocument, realFiles, type Document, type Files } from './files.js';
 import { parseFlags, type Flags } from './flags.js';
+import { layered } from './layering.js';
 import { readMachine, type Machine } from './machine.js';
 import { STEPS, type Step } from './migrate.js';
 import { fitsMachine, fitsTogether, fittedDefaults, type Broken } from './rules.js';
@@ -89,7 +89,7 @@ class Loading {
     }
     const machine = this.#sources.machine ?? readMachine();
     const fitted = fittedDefaults((key) => given.get(key)?.value, machine);
-    const flat = this.#over(fitted, given);
+    const flat = layered(this.#table, fitted, given);
     this.#judge(flat, given, machine);
     if (!this.#faults.isEmpty) {
       throw new MemoryStreamerError('MS_ERR_CONFIG', this.#faults.lines.join('\n'));
@@ -166,27 +166,6 @@ class Loading {
     return { ...given, value };
   }
 
-  /** Convict lays the merged layers over the defaults, and lets no name through that the table does not have. */
-  #over(fitted: ReadonlyMap<KeyName, unknown>, given: Layer): FlatConfig {
-    const defaults = this.#table.map((row) => [
-      flatName(row.key),
-      {
-        format: (value: unknown) => void row.type.parse(value),
-        default: fitted.get(row.key) ?? row.standard,
-        doc: row.doc,
-      },
-    ]);
-    const properties = convict<Record<string, unknown>>(
-      Object.fromEntries(defaults) as Record<string, convict.SchemaObj>,
-      { env: {}, args: [] },
-    );
-    const values = [...given].map(([key, { value }]) => [flatName(key), value]);
-    properties.load(Object.fromEntries(values) as Record<string, unknown>);
-    const merged = properties.validate({ allowed: 'strict' }).getProperties();
-    const flat = this.#table.map((row) => [row.key, deepFrozen(merged[flatName(row.key)])]);
-    return Object.freeze(Object.fromEntries(flat)) as FlatConfig;
-  }
-
   #judge(flat: FlatConfig, given: Layer, machine: Machine): void {
     const line = ({ key, path = [], text }: Broken): string => {
       const found = given.get(key);
@@ -221,19 +200,6 @@ class Loading {
 
 const STANDARD: Origin = Object.freeze({ from: 'default', where: 'default' });
 const FITTED: Origin = Object.freeze({ from: 'default', where: 'default, lowered to fit' });
-
-/** Convict takes a group named "default" for a key with that default value, so it sees names without dots. */
-function flatName(key: string): string {
-  return key.replaceAll('.', '/');
-}
-
-function deepFrozen(value: unknown): unknown {
-  if (typeof value === 'object' && value !== null) {
-    Object.values(value).forEach(deepFrozen);
-    Object.freeze(value);
-  }
-  return value;
-}
 
 type Group = Record<string, unknown>;
 

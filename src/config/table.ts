@@ -277,6 +277,8 @@ export const ENV_PREFIX = 'MEMORYSTREAMER_';
 
 export const TABLE: readonly TableRow[] = (Object.keys(KEYS) as KeyName[]).map((key) => {
   const { shortFlag, ...rest } = KEYS[key] as Entry<unknown>;
+  // A default that its own key refuses is a mistake in this table; and zod is ready before the first load.
+  rest.type.parse(rest.standard);
   const words = key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`).replaceAll('.', '-');
   return {
     ...rest,
