@@ -89,6 +89,10 @@ out of it by \`..\` or by a link; whole paths may lead anywhere. The file must b
 nobody else may be able to write it, and unless it is root's (as what Kubernetes mounts) nobody else may be able to
 read it. At most 4 KiB; a newline at its end is no part of the secret.
 
+Whoever may write a folder may exchange the files in it. So every folder on the way to a secret, from the root on and links
+followed, must belong to root or to the broker's own user, and nobody else may be able to write it, unless it is
+sticky, as \`/tmp\` is and what Kubernetes mounts.
+
 ## Keys
 
 ${sections.join('\n')}`;

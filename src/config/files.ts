@@ -1,6 +1,16 @@
 /** Configuration files: which there are, reading them within a limit, and their format by their name. */
 import { isUtf8 } from 'node:buffer';
-import { closeSync, fstatSync, openSync, readdirSync, readSync, realpathSync } from 'node:fs';
+import {
+  closeSync,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  readlinkSync,
+  readSync,
+  realpathSync,
+  statSync,
+} from 'node:fs';
 import { basename, dirname, extname, join, sep } from 'node:path';
 import { Faults, oneLine } from './faults.js';
 import { readJson } from './json.js';
@@ -18,12 +28,24 @@ export interface FileContent {
   readonly uid: number;
 }
 
+/** What stands at a path itself, be it a link. */
+export interface Place {
+  /** Type and permissions, as `lstat` has them. */
+  readonly mode: number;
+  readonly uid: number;
+  /** Of a link: where it leads, as it is written. */
+  readonly target?: string;
+}
+
 /** The file system, as far as a configuration needs it; what fails throws. */
 export interface Files {
   /** May stop one byte after `bytesMax`. */
   read(path: string, bytesMax: number): FileContent;
   list(folder: string): string[];
   realPath(path: string): string;
+  look(path: string): Place;
+  /** A text that is another one once the file or folder that `path` leads to has changed; throws nothing. */
+  print(path: string): string;
 }
 
 export const realFiles: Files = {
@@ -40,6 +62,22 @@ export const realFiles: Files = {
   },
   list: (folder) => readdirSync(folder),
   realPath: (path) => realpathSync(path),
+  look(path) {
+    const found = lstatSync(path);
+    const { mode, uid } = found;
+    return found.isSymbolicLink() ? { mode, uid, target: readlinkSync(path) } : { mode, uid };
+  },
+  print(path) {
+    try {
+      const found = statSync(path, { bigint: true });
+      // A pipe that is written to is another one by then, and is read once for all that.
+      if (!found.isFile() && !found.isDirectory()) return 'neither file nor folder';
+      const { dev, ino, size, mtimeNs, ctimeNs } = found;
+      return [dev, ino, size, mtimeNs, ctimeNs].join(' ');
+    } catch (error) {
+      return causeOf(error);
+    }
+  },
 };
 
 function readUpTo(fd: number, bytesMax: number): Uint8Array {

@@ -9,6 +9,7 @@ import { placeOf, type Faults } from './faults.js';
 import { causeOf, leadsOut, type FileContent, type Files } from './files.js';
 import type { Given } from './sources.js';
 import type { TableRow } from './table.js';
+import { modeText, wayFault } from './way.js';
 
 export const SECRET_BYTES_MAX = 4_096;
 const REDACTED = '[secret]';
@@ -107,8 +108,12 @@ function readSecret(
   try {
     const content = files.read(path, SECRET_BYTES_MAX);
     const fault = faultOf(content, owner.uid);
-    if (fault === undefined) secrets.set(path, new Secret(withoutNewline(content.bytes)));
-    else refuse(fault);
+    const way = wayFault(resolve(path), files, owner.uid);
+    if (fault !== undefined) refuse(fault);
+    if (way !== undefined) refuse(`the file of the secret could be exchanged: ${way}`);
+    if (fault === undefined && way === undefined) {
+      secrets.set(path, new Secret(withoutNewline(content.bytes)));
+    }
   } catch (error) {
     // The path is not told: somebody may have written the secret in its place.
     refuse(`the file of the secret cannot be read: ${causeOf(error)}`);
@@ -165,16 +170,15 @@ const OTHERS_READ = 0o044;
  * administrator shares one with a group; nobody but its owner may be able to write it.
  */
 function faultOf({ bytes, mode, uid }: FileContent, ownUid: number): string | undefined {
-  const shownMode = (mode & 0o7777).toString(8).padStart(4, '0');
   if ((mode & TYPE_BITS) !== REGULAR) return 'the file of the secret is no regular file';
   if (uid !== ownUid && uid !== 0) {
     return `the file of the secret belongs to user ${uid}; allowed: this user (${ownUid}) or root`;
   }
   if ((mode & OTHERS_WRITE) !== 0) {
-    return `others can write the file of the secret (mode ${shownMode}); allowed: chmod go-w`;
+    return `others can write the file of the secret (mode ${modeText(mode)}); allowed: chmod go-w`;
   }
   if ((mode & OTHERS_READ) !== 0 && uid !== 0) {
-    return `others can read the file of the secret (mode ${shownMode}); allowed: chmod go-rw`;
+    return `others can read the file of the secret (mode ${modeText(mode)}); allowed: chmod go-rw`;
   }
   if (bytes.length > SECRET_BYTES_MAX) {
     return `the secret is too long; allowed: at most ${SECRET_BYTES_MAX} bytes`;

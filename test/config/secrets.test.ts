@@ -152,8 +152,20 @@ describe('a secret’s file is refused', () => {
       { '/etc/ms/b.yaml': oneVault('a'), '/etc/ms/a': { link: '/etc/a' }, '/etc/a': SECRET },
       'the path of the secret leads out of its folder by a link; write the whole path',
     ],
+    [
+      { ...file({ content: SECRET }), '/etc/ms': { mode: 0o775 } },
+      'the file of the secret could be exchanged: others can write the folder /etc/ms on its way (mode 0775); allowed: chmod go-w',
+    ],
   ])('%#: %s', async (files, message) => {
     expect(await faultsOf(given(files))).toEqual([`${place}: ${message}`]);
+  });
+
+  test('for itself and for its folder, both told at once', async () => {
+    const files = { ...file({ content: SECRET, mode: 0o644 }), '/etc': { uid: 1001 } };
+    expect(await faultsOf(given(files))).toEqual([
+      expect.stringContaining('others can read the file of the secret (mode 0644)'),
+      expect.stringContaining('the folder /etc on its way belongs to user 1001'),
+    ]);
   });
 
   test('as a value that is none, without showing it', async () => {
