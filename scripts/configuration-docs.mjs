@@ -77,6 +77,8 @@ would have replaced the value:
   twice; more than 256 files; in YAML anchors, aliases, tags and second documents; in TOML dates;
 - the names \`__proto__\`, \`constructor\` and \`prototype\` at any depth.
 
+What changes while it is read is read again, so that several files are taken as they stood at one moment.
+
 Then values are held against each other (what a stream keeps against the arena; an address that other machines reach
 needs \`listen.insecure\`), and against the machine (memory, file descriptors; the number of CPUs and NUMA nodes is only
 warned of).

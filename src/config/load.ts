@@ -13,6 +13,7 @@ import { readMachine, type Machine } from './machine.js';
 import { STEPS, type Step } from './migrate.js';
 import { fitsMachine, fitsTogether, fittedDefaults, type Broken } from './rules.js';
 import { withSecrets, type Owner, type Secret } from './secrets.js';
+import { SteadyFiles } from './steady.js';
 import {
   envLayer,
   fileLayers,
@@ -60,9 +61,21 @@ export interface Configuration {
  * allowed`, or with the name in the environment or the flag in place of file and key.
  */
 export async function loadConfiguration(sources: ConfigurationSources): Promise<Configuration> {
-  const loading = new Loading(sources);
-  return loading.run();
+  let changed: string | undefined;
+  for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
+    const files = new SteadyFiles(sources.files ?? realFiles);
+    const loading = new Loading({ ...sources, files }).run();
+    await Promise.allSettled([loading]);
+    // Half of what was and half of what will be is neither, whether it has faults or not.
+    changed = files.changed();
+    if (changed === undefined) return loading;
+  }
+  const text = `${changed}: was written each of the ${ATTEMPTS_MAX} times that it was read; try again`;
+  throw new MemoryStreamerError('MS_ERR_CONFIG', oneLine(text));
 }
+
+/** Reads that others disturb by changing a file in the middle of them. */
+const ATTEMPTS_MAX = 5;
 
 class Loading {
   readonly #sources: ConfigurationSources;
