@@ -42,13 +42,15 @@ export async function runServe(argv: readonly string[], start?: StartBroker): Pr
     log,
     credentials: credentialsOf(config.credentials, first.secrets),
   });
+  // What monitoring compares with `config check`, and with the lines `config reload` later on.
+  log.info({ digest: first.digest, paths: first.paths }, 'config loaded');
   signals.broker = broker;
   signals.reloadBy(
     new Reloader({
       current: first,
       load,
-      apply: async ({ values: config, warnings }) => {
-        await broker.apply(config);
+      apply: async ({ values: config, secrets, warnings }) => {
+        await broker.apply(config, credentialsOf(config.credentials, secrets));
         log.level = config.log.level;
         for (const warning of warnings) log.warn(warning);
       },
@@ -76,7 +78,7 @@ function watchFiles(
 ): Watcher | undefined {
   if (config.reload.on === 'signal' || paths.length === 0) return undefined;
   return new Watcher({
-    paths: () => signals.current.paths,
+    paths: () => signals.paths,
     changed: () => signals.reload('watch'),
     deaf: (reason) => {
       log.warn(
@@ -150,6 +152,11 @@ class Signals {
 
   get current(): Configuration {
     return this.#reloader?.current ?? this.#first;
+  }
+
+  /** What is to be watched. */
+  get paths(): readonly string[] {
+    return this.#reloader?.paths ?? this.#first.paths;
   }
 
   #endAtOnce(signal: NodeJS.Signals, log: Logger): never {

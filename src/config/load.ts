@@ -3,9 +3,8 @@
  * each value, values together, values on this machine. Invariant: the answer is deeply frozen, every value in
  * it passed its key's zod type and all rules, and nothing of the process has changed.
  */
-import { MemoryStreamerError } from '../errors.js';
 import { digestOf } from './digest.js';
-import { Faults, oneLine, placeOf, type Origin } from './faults.js';
+import { ConfigurationRefused, Faults, oneLine, placeOf, type Origin } from './faults.js';
 import { FILES_MAX, filesIn, readDocument, realFiles, type Document, type Files } from './files.js';
 import { parseFlags, type Flags } from './flags.js';
 import { layered } from './layering.js';
@@ -70,8 +69,8 @@ export async function loadConfiguration(sources: ConfigurationSources): Promise<
     changed = files.changed();
     if (changed === undefined) return loading;
   }
-  const text = `${changed}: was written each of the ${ATTEMPTS_MAX} times that it was read; try again`;
-  throw new MemoryStreamerError('MS_ERR_CONFIG', oneLine(text));
+  const line = `${changed}: was written each of the ${ATTEMPTS_MAX} times that it was read; try again`;
+  throw new ConfigurationRefused([{ line: oneLine(line), key: undefined }], [changed!]);
 }
 
 /** Reads that others disturb by changing a file in the middle of them. */
@@ -85,6 +84,7 @@ class Loading {
   readonly #warnings: string[] = [];
   readonly #secrets = new Map<string, Secret>();
   readonly #paths: string[] = [];
+  readonly #secretPaths = new Set<string>();
 
   constructor(sources: ConfigurationSources) {
     this.#sources = sources;
@@ -105,7 +105,7 @@ class Loading {
     const flat = layered(this.#table, fitted, given);
     this.#judge(flat, given, machine);
     if (!this.#faults.isEmpty) {
-      throw new MemoryStreamerError('MS_ERR_CONFIG', this.#faults.lines.join('\n'));
+      throw new ConfigurationRefused(this.#faults.all, this.#allPaths);
     }
     return Object.freeze({
       values: nest(flat),
@@ -113,9 +113,13 @@ class Loading {
       provenance: this.#provenance(given, fitted),
       warnings: Object.freeze(this.#warnings),
       digest: digestOf(this.#table, flat, this.#secrets),
-      paths: Object.freeze([...this.#paths, ...this.#secrets.keys()]),
+      paths: this.#allPaths,
       secrets: this.#secrets,
     });
+  }
+
+  get #allPaths(): readonly string[] {
+    return Object.freeze([...this.#paths, ...this.#secretPaths]);
   }
 
   /** Lowest first. */
@@ -175,6 +179,7 @@ class Loading {
       owner,
       faults: this.#faults,
       secrets: this.#secrets,
+      paths: this.#secretPaths,
     });
     return { ...given, value };
   }
@@ -187,7 +192,7 @@ class Loading {
       return `${placeOf(origin, key, path)}: ${text}`;
     };
     for (const { errors, warnings } of [fitsTogether(flat), fitsMachine(flat, machine)]) {
-      for (const broken of errors) this.#faults.add(line(broken));
+      for (const broken of errors) this.#faults.addOf(broken.key, line(broken));
       for (const broken of warnings) this.#warnings.push(oneLine(line(broken)));
     }
     const connections = flat['limits.connections'];

@@ -86,7 +86,7 @@ export function fitsTogether(values: FlatConfig): Verdict {
       key: 'listen.host',
       text:
         `${JSON.stringify(host)} lets other machines in, and the broker asks nobody who they are; ` +
-        'allowed: 127.0.0.0/8 and ::1, or any with listen.insecure: true',
+        'allowed: 127.0.0.0/8 and ::1, or any with auth.required: true or listen.insecure: true',
     });
   }
   const arena = values['memory.arena'];

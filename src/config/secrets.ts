@@ -7,6 +7,7 @@ import { isAbsolute, join, resolve } from 'node:path';
 import { inspect } from 'node:util';
 import { placeOf, type Faults } from './faults.js';
 import { causeOf, leadsOut, type FileContent, type Files } from './files.js';
+import type { Kind } from './kinds.js';
 import type { Given } from './sources.js';
 import type { TableRow } from './table.js';
 import { modeText, wayFault } from './way.js';
@@ -57,23 +58,30 @@ export interface SecretReading {
   readonly faults: Faults;
   /** By the whole path of its file. */
   readonly secrets: Map<string, Secret>;
+  /** Whole paths of files, also of those that could not be read. */
+  readonly paths: Set<string>;
 }
 
 /** The value with a whole path wherever it names a secret's file; those files are read. */
 export function withSecrets(row: TableRow, given: Given, reading: SecretReading): unknown {
-  const read = (text: string, path: readonly PropertyKey[]): string => {
+  const read = (
+    text: string,
+    path: readonly PropertyKey[],
+    { secretBytesMin = 1 }: Kind<unknown>,
+  ) => {
     const origin = { ...given.origin, where: given.whereIs(path) };
     const place = placeOf(origin, row.key, path);
-    return readSecret(text, given.folder, place, reading);
+    const refuse = (why: string) => reading.faults.addOf(row.key, place, why);
+    return readSecret(text, given.folder, secretBytesMin, refuse, reading);
   };
-  if (row.isSecretFile === true) return read(given.value as string, []);
+  if (row.isSecretFile === true) return read(given.value as string, [], row);
   const paths = secretPaths(row);
   if (paths.length === 0) return given.value;
   return (given.value as readonly object[]).map((item, index) =>
-    paths.reduce<unknown>(
-      (made, path) => replaced(made, path, (text) => read(text, [index, ...path])),
-      item,
-    ),
+    paths.reduce<unknown>((made, path) => {
+      const { kind } = row.fields![path.join('.')]!;
+      return replaced(made, path, (text) => read(text, [index, ...path], kind));
+    }, item),
   );
 }
 
@@ -99,15 +107,17 @@ export function replaced(
 function readSecret(
   text: string,
   folder: string,
-  place: string,
-  { files, owner, faults, secrets }: SecretReading,
+  bytesMin: number,
+  refuse: (why: string) => void,
+  reading: SecretReading,
 ): string {
-  const refuse = (why: string) => faults.add(place, why);
-  const path = wholePath(text, folder, owner, files, refuse);
+  const { files, owner, secrets, paths } = reading;
+  const path = wholePath(text, folder, refuse, reading);
   if (path === undefined || secrets.has(path)) return path ?? text;
+  paths.add(path);
   try {
     const content = files.read(path, SECRET_BYTES_MAX);
-    const fault = faultOf(content, owner.uid);
+    const fault = faultOf(content, owner.uid, bytesMin);
     const way = wayFault(resolve(path), files, owner.uid);
     if (fault !== undefined) refuse(fault);
     if (way !== undefined) refuse(`the file of the secret could be exchanged: ${way}`);
@@ -128,9 +138,8 @@ function readSecret(
 function wholePath(
   text: string,
   folder: string,
-  { credentials }: Owner,
-  files: Files,
   refuse: (why: string) => void,
+  { files, owner: { credentials }, paths }: SecretReading,
 ): string | undefined {
   if (isAbsolute(text)) return text;
   if (credentials !== undefined && !text.includes('/') && text !== '..') {
@@ -142,6 +151,7 @@ function wholePath(
     refuse('".." is refused in the path of a secret; write the whole path');
     return undefined;
   }
+  paths.add(path);
   try {
     if (!leadsOut(files.realPath(folder), files.realPath(path))) return path;
     refuse('the path of the secret leads out of its folder by a link; write the whole path');
@@ -169,7 +179,11 @@ const OTHERS_READ = 0o044;
  * What speaks against the file. Root's may be read by others: so Kubernetes mounts secrets, and so an
  * administrator shares one with a group; nobody but its owner may be able to write it.
  */
-function faultOf({ bytes, mode, uid }: FileContent, ownUid: number): string | undefined {
+function faultOf(
+  { bytes, mode, uid }: FileContent,
+  ownUid: number,
+  bytesMin: number,
+): string | undefined {
   if ((mode & TYPE_BITS) !== REGULAR) return 'the file of the secret is no regular file';
   if (uid !== ownUid && uid !== 0) {
     return `the file of the secret belongs to user ${uid}; allowed: this user (${ownUid}) or root`;
@@ -183,7 +197,11 @@ function faultOf({ bytes, mode, uid }: FileContent, ownUid: number): string | un
   if (bytes.length > SECRET_BYTES_MAX) {
     return `the secret is too long; allowed: at most ${SECRET_BYTES_MAX} bytes`;
   }
-  return withoutNewline(bytes).length === 0 ? 'the file of the secret is empty' : undefined;
+  const length = withoutNewline(bytes).length;
+  if (length === 0) return 'the file of the secret is empty';
+  return length < bytesMin
+    ? `the secret is too short; allowed: ${bytesMin} bytes or more`
+    : undefined;
 }
 
 /** Editors and `echo` end a file with a newline that is no part of the secret. */

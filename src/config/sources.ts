@@ -178,7 +178,7 @@ class FileReader {
     for (const issue of result.error.issues) {
       const origin = { from, where: whereIs(issue.path) };
       const place = placeOf(origin, row.key, issue.path);
-      this.#reading.faults.add(place, wrongnessOf(row, issue, given));
+      this.#reading.faults.addOf(row.key, place, wrongnessOf(row, issue, given));
     }
   }
 
@@ -253,7 +253,7 @@ export function flagLayer(flags: ReadonlyMap<string, string>, { table, faults }:
 
 function takeText(row: TableRow, text: string, origin: Origin, layer: Layer, faults: Faults): void {
   if (CONTROL.test(text)) {
-    faults.add(origin.where, 'has a control character in its value; leave it out');
+    faults.addOf(row.key, origin.where, 'has a control character in its value; leave it out');
     return;
   }
   const given = row.fromText(text);
@@ -264,7 +264,8 @@ function takeText(row: TableRow, text: string, origin: Origin, layer: Layer, fau
     return;
   }
   for (const issue of result.error.issues) {
-    faults.add(placeOf(origin, row.key, issue.path), wrongnessOf(row, issue, given));
+    const place = placeOf(origin, row.key, issue.path);
+    faults.addOf(row.key, place, wrongnessOf(row, issue, given));
   }
 }
 

@@ -28,11 +28,10 @@ import {
 import { recoverDeadThread } from '../ring/recovery.js';
 import { payWakes } from '../ring/wakes.js';
 import { connectionSlots, planArea, sharedBytes, writeArea } from '../shards/area.js';
-import type { AuthSettings } from '../shards/context.js';
 import { loadKernel, type BrokerKernel } from '../shards/kernel.js';
 import { SHARD_DEAD, SHARD_LIVE } from '../shards/layout.js';
 import type { ControlMessage, ShardMessage } from '../shards/messages.js';
-import { SettingsPage, type HotSettings } from '../shards/settings.js';
+import { SettingsPage, type AuthSettings, type HotSettings } from '../shards/settings.js';
 import { SharedArea } from '../shards/shared.js';
 import { createLinuxSys } from '../sys/linux.js';
 import { EACCES, EADDRINUSE, EADDRNOTAVAIL, type Sys } from '../sys/sys.js';
@@ -42,6 +41,7 @@ import { releaseIdlePages } from './idle-pages.js';
 import { Registry, type StreamDefaults } from './registry.js';
 import { SettingsVote } from './settings-vote.js';
 import { ShardPool, YOUNG_GENERATION_MB } from './shard-pool.js';
+import { Principals } from './principals.js';
 import { placeShards, readNodeOfCpu, type Placement } from './topology.js';
 import type { Broker, BrokerOptions } from './types.js';
 
@@ -87,7 +87,7 @@ class RunningBroker implements Broker {
   readonly #sys: Sys;
   readonly #registry: Registry;
   readonly #vote: SettingsVote;
-  readonly #credentials: readonly CredentialEntry[];
+  readonly #principals = new Principals();
   readonly #authenticator: Authenticator;
   readonly #pool: ShardPool;
   readonly #eventfds: number[] = [];
@@ -109,9 +109,8 @@ class RunningBroker implements Broker {
   constructor({ config, log, credentials }: BrokerOptions) {
     this.#config = config;
     this.#log = log;
-    this.#credentials = credentials;
     this.#authenticator = new Authenticator({
-      credentials,
+      credentials: this.#principals.exchange(credentials).credentials,
       attemptsPerMinute: config.auth.attemptsPerMinute,
       random: randomBytes,
       clock: systemClock,
@@ -152,7 +151,7 @@ class RunningBroker implements Broker {
     this.#wakeFd = this.#eventfd();
     this.#registry = this.#makeRegistry(streams);
     const page = new SettingsPage(memory, geometry.sharedByteOffset);
-    page.begin(hotSettings(config));
+    page.begin(this.#hotSettings(config));
     this.#vote = new SettingsVote({
       page,
       shards: () => this.#liveShards(),
@@ -225,7 +224,6 @@ class RunningBroker implements Broker {
   ): Parameters<ShardPool['start']>[0] extends number
     ? Omit<import('../shards/task.js').ShardTask, 'port'>
     : never {
-    const config = this.#config;
     return {
       thread: shard,
       memory: this.#memory,
@@ -236,15 +234,26 @@ class RunningBroker implements Broker {
       eventfds: this.#eventfds,
       cpu: this.#placement.cpuOfShard[shard]!,
       settings: {
-        ...hotSettings(config),
+        ...this.#hotSettings(this.#config),
         serverName: `memorystreamer/${VERSION}`,
-        auth: this.#authSettings(),
       },
+      principals: this.#principals.all,
     };
   }
 
-  #authSettings(): AuthSettings {
-    const asked = this.#config.auth;
+  #hotSettings(config: Config): HotSettings {
+    return {
+      heartbeatMs: config.heartbeat.interval,
+      slowConsumerTimeoutMs: config.slowConsumer.timeout,
+      subscriptionsMax: config.limits.subscriptions,
+      publicationsMax: config.limits.publications,
+      idleStrategy: config.idle.strategy,
+      auth: this.#authSettings(config),
+    };
+  }
+
+  #authSettings(config: Config): AuthSettings {
+    const asked = config.auth;
     return {
       isRequired: asked.required,
       isKeyingRequired: asked.integrity === INTEGRITY_KEYED,
@@ -252,7 +261,6 @@ class RunningBroker implements Broker {
       // Connections are spread evenly, and those that wait with them.
       pendingMax: Math.ceil(asked.maxPending / this.shards),
       areInsecureTokensTaken: asked.insecureTokens,
-      permissions: this.#credentials.map(({ permissions }) => permissions),
     };
   }
 
@@ -473,11 +481,23 @@ class RunningBroker implements Broker {
 
   // ---- New settings ----
 
-  async apply(config: Config): Promise<void> {
+  async apply(config: Config, credentials: readonly CredentialEntry[]): Promise<void> {
     if (this.#isStopping) throw new MemoryStreamerError('MS_ERR_RELOAD', 'the broker is stopping');
-    await this.#vote.apply(hotSettings(config));
-    this.#registry.setDefaults(streamDefaults(config));
+    await this.#vote.apply(this.#hotSettings(config), () => this.#commit(config, credentials));
+  }
+
+  /** What control itself and its messages bring to pass, in the same moment as the page's commit. */
+  #commit(config: Config, credentials: readonly CredentialEntry[]): void {
     this.#config = config;
+    this.#registry.setDefaults(streamDefaults(config));
+    const exchange = this.#principals.exchange(credentials);
+    const { attemptsPerMinute } = config.auth;
+    this.#authenticator.exchange({ credentials: exchange.credentials, attemptsPerMinute });
+    const { gone, principals } = exchange;
+    if (gone.length === 0 && principals.length === 0) return;
+    for (let shard = 1; shard <= this.shards; shard++) {
+      this.#send(shard, { type: 'principals', gone, principals });
+    }
   }
 
   #liveShards(): number[] {
@@ -545,16 +565,6 @@ function streamDefaults(config: Config): StreamDefaults {
     retentionBytes: defaults.retention.bytes,
     onFull: defaults.onFull,
     overrides: config.streams.overrides,
-  };
-}
-
-function hotSettings(config: Config): HotSettings {
-  return {
-    heartbeatMs: config.heartbeat.interval,
-    slowConsumerTimeoutMs: config.slowConsumer.timeout,
-    subscriptionsMax: config.limits.subscriptions,
-    publicationsMax: config.limits.publications,
-    idleStrategy: config.idle.strategy,
   };
 }
 

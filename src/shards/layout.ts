@@ -21,7 +21,14 @@ export const SETTINGS_SLOW_CONSUMER_MS = 4;
 export const SETTINGS_SUBSCRIPTIONS_MAX = 8;
 export const SETTINGS_PUBLICATIONS_MAX = 12;
 export const SETTINGS_IDLE_STRATEGY = 16;
+export const SETTINGS_AUTH_FLAGS = 20;
+export const SETTINGS_HANDSHAKE_MS = 24;
+export const SETTINGS_PENDING_MAX = 28;
 export const SHARED_HEADER_BYTES = 128;
+/** Bits of SETTINGS_AUTH_FLAGS. */
+export const AUTH_REQUIRED = 1;
+export const AUTH_KEYING_REQUIRED = 2;
+export const AUTH_INSECURE_TOKENS = 4;
 
 // ---- Shared area: a row for each shard (index = its thread number) ----
 export const SHARD_ROW_BYTES = 128;

@@ -79,7 +79,12 @@ export class Shard {
     context.kernel.openQueue();
     this.subscriptions = new Subscriptions(context);
     this.lifecycle = new Lifecycle(context, { connectionClosing: (slot) => this.#forget(slot) });
-    this.handshakes = new Handshakes(context, this.lifecycle, options.randomBytes);
+    this.handshakes = new Handshakes(
+      context,
+      this.lifecycle,
+      options.randomBytes,
+      options.principals,
+    );
     this.requests = new Requests(context, this.lifecycle, this.subscriptions, this.handshakes);
     this.input = new Input(context, this.lifecycle, this.requests);
     this.#beganMs = context.clock.monotonicMs();
@@ -110,6 +115,7 @@ export class Shard {
     if (this.#settingsPage.change !== this.#settingsChange) this.#heedSettings();
     this.#adopt();
     if (this.#isControlDue) this.#hearControl();
+    if (this.handshakes.isReviewing) this.handshakes.review();
     this.#receive();
     this.#news();
     this.#deliver();
@@ -135,7 +141,9 @@ export class Shard {
     const live = page.live();
     if (live && live.version !== this.#settingsVersion) {
       this.#settingsVersion = live.version;
+      const { auth } = this.context.settings;
       this.context.settings = { ...this.context.settings, ...live.settings };
+      this.handshakes.settingsChanged(auth);
       control.post({ type: 'settings', version: live.version });
     }
     const offered = page.offered();
@@ -162,6 +170,7 @@ export class Shard {
 
   #timeoutMs(): number {
     if (this.#receivers.length > 0 || this.context.kernel.queueIsEmpty() === 0) return 0;
+    if (this.handshakes.isReviewing) return 0;
     const strategy = this.context.settings.idleStrategy;
     if (strategy === 'spin') return 0;
     if (strategy === 'backoff') {
@@ -283,6 +292,9 @@ export class Shard {
       case 'authenticated':
         if (this.handshakes.authenticated(message.ref, message.answer))
           this.#goOn(message.ref.slot);
+        return;
+      case 'principals':
+        this.handshakes.exchange(message.gone, message.principals);
         return;
       case 'drain':
         this.#drain();

@@ -205,17 +205,28 @@ describe('nothing shows a secret', () => {
     expect(after.digest).not.toBe(before.digest);
     expect(moved.digest).toBe(before.digest);
     const [change] = diff(before, after, [...TABLE, extra[1]!]);
-    expect(change).toMatchObject({ key: 'vaults', apply: 'hot' });
+    expect(change).toMatchObject({ key: 'vaults', apply: 'hot', items: 'changed 1' });
     expect(JSON.stringify(change)).not.toContain('horse');
   });
 
   test('a key that is a secret’s file counts in the digest by its content', async () => {
-    const digestOf = async (path: string, content: string) => {
+    const loaded = (path: string, content: string) => {
       const env = { MEMORYSTREAMER_VAULT_SECRET_FILE: path };
-      return (await load({ table, env, files: fakeFiles({ [path]: content }) })).digest;
+      return load({ table, env, files: fakeFiles({ [path]: content }) });
     };
-    expect(await digestOf('/run/b', SECRET)).toBe(await digestOf('/run/a', SECRET));
-    expect(await digestOf('/run/a', 'other')).not.toBe(await digestOf('/run/a', SECRET));
+    const [first, moved, other] = [
+      await loaded('/run/a', SECRET),
+      await loaded('/run/b', SECRET),
+      await loaded('/run/a', 'other'),
+    ];
+    expect(moved.digest).toBe(first.digest);
+    expect(other.digest).not.toBe(first.digest);
+    expect(diff(first, other, table)).toEqual([
+      {
+        ...{ key: 'vault.secretFile', apply: 'hot' },
+        ...{ before: '/run/a', after: '/run/a', items: 'another secret' },
+      },
+    ]);
   });
 
   test('what was revealed can be changed without harm', () => {
