@@ -21,6 +21,7 @@ import { connect } from './scenarios/connect.mjs';
 import { idle } from './scenarios/idle.mjs';
 import { latency } from './scenarios/latency.mjs';
 import { log } from './scenarios/log.mjs';
+import { reload } from './scenarios/reload.mjs';
 import { replay } from './scenarios/replay.mjs';
 import { rtt } from './scenarios/rtt.mjs';
 import { storm } from './scenarios/storm.mjs';
@@ -41,6 +42,7 @@ const scenarios = {
   codec,
   log,
   config,
+  reload,
   shards,
 };
 /** `shards` needs three CPUs to say anything: it is measured when it is asked for. */

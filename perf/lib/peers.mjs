@@ -11,10 +11,17 @@ export function buildProject() {
   execFileSync(process.execPath, ['scripts/build.mjs'], { cwd: projectRoot, stdio: 'inherit' });
 }
 
-/** The broker of this tree, or another build's by its `entry`; `flags` go to `serve`. */
-export async function startBroker({ cpus, shards = 1, entry = brokerEntry, flags = [] }) {
-  const args = [entry, 'serve', '--port', '0', '--shards', String(shards), ...flags];
-  const handle = start(process.execPath, args, { cpus });
+/** The broker of this tree, or another build's by its `entry`; `flags` go to `serve`. With `probe` the entry knows no commands. */
+export async function startBroker({
+  cpus,
+  shards = 1,
+  entry = brokerEntry,
+  flags = [],
+  ipc = false,
+}) {
+  const command = ipc ? [entry] : [entry, 'serve'];
+  const args = [...command, '--port', '0', '--shards', String(shards), ...flags];
+  const handle = start(process.execPath, args, { cpus, ipc });
   const ready = /memorystreamer ready url=ms:\/\/[^\s:]+:(\d+)\S* shards=\d+ pid=(\d+)/;
   const [, port] = await matched(handle, ready, 'memorystreamer serve');
   return asPeer(handle, Number(port));

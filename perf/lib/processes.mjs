@@ -38,9 +38,10 @@ function pinned(command, args, cpus) {
   return ['taskset', ['-c', cpus.join(','), command, ...args]];
 }
 
-export function start(command, args, { cpus = null, stdin = 'ignore' } = {}) {
+export function start(command, args, { cpus = null, stdin = 'ignore', ipc = false } = {}) {
   const [file, fileArgs] = pinned(command, args, cpus);
-  const child = spawn(file, fileArgs, { stdio: [stdin, 'pipe', 'pipe'] });
+  const stdio = [stdin, 'pipe', 'pipe', ...(ipc ? ['ipc'] : [])];
+  const child = spawn(file, fileArgs, { stdio });
   const handle = { child, pid: child.pid, stdout: '', stderr: '', status: null, changed: () => {} };
   running.add(child);
   child.stdout.setEncoding('utf8').on('data', (text) => {

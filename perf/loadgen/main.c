@@ -4,6 +4,7 @@
  *
  *   loadgen throughput | latency | rtt | replay        against a broker, a peer of it or a relay
  *   loadgen idle | connect | storm                     connections
+ *   loadgen reload                                     full load, and who writes to standard input says what goes on
  *   loadgen relay | answer                             perf/ceiling: the least that a peer can do
  *   loadgen xxh64 --size N                             the hash of the protocol's test message
  *   loadgen histogram                                  of the nanoseconds on standard input, a line for each
@@ -30,8 +31,8 @@ int main(int argc, char **argv) {
     int (*run)(const struct options *);
   } modes[] = {{"throughput", run_throughput}, {"latency", run_latency}, {"rtt", run_rtt},
                {"replay", run_replay},         {"idle", run_idle},       {"connect", run_connect},
-               {"storm", run_storm},           {"relay", run_relay},     {"answer", run_answer},
-               {"xxh64", run_xxh64},           {"histogram", run_histogram}};
+               {"storm", run_storm},           {"reload", run_reload},   {"relay", run_relay},
+               {"answer", run_answer},         {"xxh64", run_xxh64},     {"histogram", run_histogram}};
   /* A peer must not outlive the script that started it, however that ended. */
   prctl(PR_SET_PDEATHSIG, SIGTERM);
   signal(SIGPIPE, SIG_IGN);

@@ -479,6 +479,14 @@ class RunningBroker implements Broker {
     this.#send(busiest, { type: 'fault' });
   }
 
+  takeLongestGapMs(): number {
+    let longestMs = 0;
+    for (let shard = 1; shard <= this.shards; shard++) {
+      longestMs = Math.max(longestMs, this.#shared.takeGapMs(shard));
+    }
+    return longestMs;
+  }
+
   // ---- New settings ----
 
   async apply(config: Config, credentials: readonly CredentialEntry[]): Promise<void> {

@@ -23,6 +23,11 @@ export interface Broker {
   stop(): Promise<void>;
   /** Ends at once. */
   kill(): void;
+  /**
+   * The longest time, in ms, between the beginnings of two turns of a shard, less what it slept, since this was called
+   * last: for so long nobody looked at what had come for it.
+   */
+  takeLongestGapMs(): number;
   /** Crashes one shard, for tests of recovery (`debug.faults`). */
   crashShard(): void;
   /** Resolves, with the reason, when the broker can't go on. */

@@ -44,6 +44,8 @@ export const SHARD_RING_HEAD = 68;
 
 /** u32, atomic; written by the shard: its epoll fd + 1, so that control can close a dead shard's; 0 = none. */
 export const SHARD_EPOLL = 72;
+/** u32, µs; written by the shard, taken by control: the longest time between two turns in which it did not sleep. */
+export const SHARD_GAP_US = 76;
 
 export const SHARD_ABSENT = 0;
 export const SHARD_LIVE = 1;

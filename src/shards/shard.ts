@@ -63,6 +63,8 @@ export class Shard {
   #state: ShardState = 'serving';
   #isQuiesced = false;
   #lastBusyMs: number;
+  /** When this turn began; where it slept first, when it woke. */
+  #awakeSinceMs: number;
   #lastTimersTick = 0;
   #sweepSlot = 1;
   #sweptAtMs: number;
@@ -89,6 +91,7 @@ export class Shard {
     this.input = new Input(context, this.lifecycle, this.requests);
     this.#beganMs = context.clock.monotonicMs();
     this.#lastBusyMs = this.#beganMs;
+    this.#awakeSinceMs = this.#beganMs;
     this.#sweptAtMs = this.#beganMs;
     this.#epollFd = context.sys.epollCreate();
     if (this.#epollFd < 0) throw new Error(`epoll_create1: errno ${-this.#epollFd}`);
@@ -155,13 +158,16 @@ export class Shard {
   // ---- Waiting ----
 
   #wait(): void {
-    const { sys, kernel, clock, areaAt } = this.context;
+    const { sys, kernel, clock, shared, thread, areaAt } = this.context;
+    const beginMs = clock.monotonicMs();
+    shared.noteGap(thread, beginMs - this.#awakeSinceMs);
     const timeoutMs = this.#timeoutMs();
     const mayBlock = timeoutMs > 0 && this.#mayBlock();
     const events = sys.epollWait(this.#epollFd, mayBlock ? timeoutMs : 0);
     if (mayBlock) kernel.wokenUp();
     sys.clockRealtime(areaAt + layout.AREA_CLOCK);
     const nowMs = clock.monotonicMs();
+    this.#awakeSinceMs = mayBlock ? nowMs : beginMs;
     this.context.tick = (Math.floor((nowMs - this.#beganMs) / TICK_MS) + 1) >>> 0;
     if (events < 0) throw new Error(`epoll_wait: errno ${-events}`);
     if (events > 0) this.#lastBusyMs = nowMs;

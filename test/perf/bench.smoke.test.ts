@@ -171,9 +171,12 @@ const scenarios = [
   'codec',
   'log',
   'config',
+  'reload',
 ];
 /** Figures of the generator, in which it counts what it received, and of what it did not see. */
-const received = ['throughput', 'streams', 'fanout', 'latency', 'rtt', 'storm', 'replay', 'wakeup'];
+const received = [
+  ...['throughput', 'streams', 'fanout', 'latency', 'rtt', 'storm', 'replay', 'wakeup', 'reload'],
+];
 
 function perf(args: string[], env: NodeJS.ProcessEnv = process.env) {
   return run(process.execPath, ['perf/bench.mjs', ...args], { cwd: root, env });
@@ -214,7 +217,7 @@ describe('the benchmark script', () => {
     const [first] = results['throughput']!.figures;
     expect(first!.runs[0]!.payloadChecks).toBe(first!.runs[0]!.delivered);
     expect(readFileSync(join(scratch, 'smoke.html'), 'utf8')).toContain('A smoke run');
-  }, 120_000);
+  }, 300_000);
 
   it('goes on after a scenario that failed, and ends with status 1', async () => {
     const out = join(scratch, 'failed.json');

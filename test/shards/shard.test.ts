@@ -511,6 +511,42 @@ describe('shutdown', () => {
   });
 });
 
+describe('the longest gap between two turns', () => {
+  test('is known until it is taken, and a shorter one does not hide it', () => {
+    const h = harness({ shards: 2 });
+    h.run();
+    h.shared.takeGapMs(1);
+    h.nowMs += 70;
+    h.turn(1);
+    h.nowMs += 30;
+    h.turn(1);
+    expect(h.shared.takeGapMs(1)).toBe(70);
+    expect(h.shared.takeGapMs(1)).toBe(0);
+    h.turn(2);
+    expect(h.shared.takeGapMs(2)).toBe(100);
+  });
+
+  test('has nothing of what the shard slept', () => {
+    const h = harness();
+    h.run();
+    h.shared.takeGapMs(1);
+    h.sys.onBlock = () => (h.nowMs += 90);
+    h.turn(1);
+    h.turn(1);
+    expect(h.shared.takeGapMs(1)).toBe(0);
+  });
+
+  test('has what passes between a turn that does not sleep and the next one', () => {
+    const h = harness({ settings: { idleStrategy: 'spin' } });
+    h.run();
+    h.shared.takeGapMs(1);
+    h.turn(1);
+    h.nowMs += 5;
+    h.turn(1);
+    expect(h.shared.takeGapMs(1)).toBe(5);
+  });
+});
+
 test('a fault that was asked for is thrown by the next turn', () => {
   const h = harness();
   h.run();
