@@ -16,7 +16,7 @@ const full = {
   'storm-connections': '1000',
   'replay-mib': '64',
   internal: {
-    idleRounds: 1,
+    idleRounds: 3,
     windowBytes: 4 * 1024 * 1024,
     logFrames: 400_000,
     codecRounds: 5,
