@@ -9,7 +9,7 @@ export {
   ingestStoppedBytes,
   ingestStoppedCode,
 } from './ingest';
-export { checkOf, closeKeys, frameHandled, openKeys } from './keys';
+export { checkOf, closeKeys, frameHandled, openKeys, openVersion } from './keys';
 export { addPublication, dropPublications, findPublication } from './publications';
 export { dropOutput, outFrame, outRoom, writeAcks } from './output';
 export {
