@@ -9,6 +9,7 @@ export {
   ingestStoppedBytes,
   ingestStoppedCode,
 } from './ingest';
+export { sendsBegin, turnTook } from './meters';
 export { checkOf, closeKeys, frameHandled, openKeys } from './keys';
 export { addPublication, dropPublications, findPublication } from './publications';
 export { dropOutput, outFrame, outRoom, writeAcks } from './output';
