@@ -33,6 +33,7 @@ import type { AuthSettings } from '../shards/context.js';
 import { loadKernel, type BrokerKernel } from '../shards/kernel.js';
 import { SHARD_DEAD, SHARD_LIVE } from '../shards/layout.js';
 import type { ControlMessage, ShardMessage } from '../shards/messages.js';
+import { takeMeters, type ShardMeters } from '../shards/meters.js';
 import { SettingsPage, type HotSettings } from '../shards/settings.js';
 import { SharedArea } from '../shards/shared.js';
 import { createLinuxSys } from '../sys/linux.js';
@@ -471,6 +472,12 @@ class RunningBroker implements Broker {
       }
     }
     this.#send(busiest, { type: 'fault' });
+  }
+
+  takeMeters(): ShardMeters[] {
+    return Array.from({ length: this.shards }, (_, i) =>
+      takeMeters(this.#memory, i + 1, this.#areaAt(i + 1)),
+    );
   }
 
   // ---- New settings ----

@@ -32,6 +32,9 @@ const RECEIVE_BYTES_PER_TURN = 1_048_576;
 const SENDERS_PER_TURN = 256;
 const RECEIVE_BYTES_BEFORE_GOODBYE = 1_048_576;
 const SENDS_PER_CONNECTION = 4;
+/** After so many connections the clock that their delays are measured by is read again. */
+const SENDERS_PER_CLOCK = 16;
+const NS_PER_MS = 1e6;
 /** `backoff`: the shard polls for so long after it last had something to do, then it blocks. */
 const BACKOFF_MS = 0.2;
 /** Every connection is looked at so often per heartbeat, but no more often than each second. */
@@ -69,6 +72,11 @@ export class Shard {
   #sweepSlot = 1;
   #sweptAtMs: number;
   readonly #beganMs: number;
+  /** When the present turn's wait was over; and whether there was anything to do in it. */
+  #turnBeganMs: number;
+  #worked = false;
+  /** When this thread was last known to be awake: set at a turn's end, and by who lets something else run between two turns. */
+  awakeMs: number;
   #isControlDue = true;
   #faultAsked = false;
 
@@ -85,6 +93,8 @@ export class Shard {
     this.requests = new Requests(context, this.lifecycle, this.subscriptions, this.handshakes);
     this.input = new Input(context, this.lifecycle, this.requests);
     this.#beganMs = context.clock.monotonicMs();
+    this.#turnBeganMs = this.#beganMs;
+    this.awakeMs = this.#beganMs;
     this.#lastBusyMs = this.#beganMs;
     this.#sweptAtMs = this.#beganMs;
     this.#epollFd = context.sys.epollCreate();
@@ -117,7 +127,9 @@ export class Shard {
     this.#deliver();
     this.#timers();
     this.#signal();
-    return this.#advanceState();
+    const isAlive = this.#advanceState();
+    this.awakeMs = this.context.clock.monotonicMs();
+    return isAlive;
   }
 
   /** Gives the epoll instance back; after the last turn. */
@@ -156,10 +168,19 @@ export class Shard {
     if (mayBlock) kernel.wokenUp();
     sys.clockRealtime(areaAt + layout.AREA_CLOCK);
     const nowMs = clock.monotonicMs();
+    this.#meterTurn(mayBlock ? this.awakeMs : nowMs);
+    this.#turnBeganMs = nowMs;
+    this.#worked = events > 0;
     this.context.tick = (Math.floor((nowMs - this.#beganMs) / TICK_MS) + 1) >>> 0;
     if (events < 0) throw new Error(`epoll_wait: errno ${-events}`);
     if (events > 0) this.#lastBusyMs = nowMs;
     for (let i = 0; i < events; i++) this.#event(i);
+  }
+
+  /** The turn before is over, and lasted until `endMs`: what came after it was sleep. */
+  #meterTurn(endMs: number): void {
+    if (!layout.METERED) return;
+    this.context.kernel.turnTook((endMs - this.#turnBeganMs) * NS_PER_MS, this.#worked);
   }
 
   #timeoutMs(): number {
@@ -312,6 +333,7 @@ export class Shard {
   #receive(): void {
     const slots = this.#receivers;
     if (slots.length === 0) return;
+    this.#worked = true;
     this.#receivers = this.#receiversNext;
     this.#receiversNext = slots;
     const count = Math.min(slots.length, RECEIVERS_PER_TURN);
@@ -366,9 +388,17 @@ export class Shard {
     for (let i = 0; i < SENDERS_PER_TURN; i++) {
       const slot = kernel.nextToSend();
       if (slot === 0) break;
+      if (i % SENDERS_PER_CLOCK === 0) this.#meterSends();
       this.#sendTo(slot);
     }
     if (this.#relieved.length > 0) this.#relieve();
+  }
+
+  #meterSends(): void {
+    this.#worked = true;
+    if (!layout.METERED) return;
+    const sinceMs = this.context.clock.monotonicMs() - this.#turnBeganMs;
+    this.context.kernel.sendsBegin(sinceMs * NS_PER_MS);
   }
 
   /** Connections whose answers have left are heard again; whether DATA waits for them is no matter. */
