@@ -1,6 +1,7 @@
 // What is measured, and what it is measured beside. Each peer is started afresh for each run, alone.
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { startLoadgenPeer } from './loadgen.mjs';
 import { brokerEntry, projectRoot } from './paths.mjs';
 import { matched, start } from './processes.mjs';
@@ -11,17 +12,10 @@ export function buildProject() {
   execFileSync(process.execPath, ['scripts/build.mjs'], { cwd: projectRoot, stdio: 'inherit' });
 }
 
-/** The broker of this tree, or another build's by its `entry`; `flags` go to `serve`. With `probe` the entry knows no commands. */
-export async function startBroker({
-  cpus,
-  shards = 1,
-  entry = brokerEntry,
-  flags = [],
-  ipc = false,
-}) {
-  const command = ipc ? [entry] : [entry, 'serve'];
-  const args = [...command, '--port', '0', '--shards', String(shards), ...flags];
-  const handle = start(process.execPath, args, { cpus, ipc });
+/** The broker of this tree, or another build's by its `entry`; `flags` go to `serve`. */
+export async function startBroker({ cpus, shards = 1, entry = brokerEntry, flags = [] }) {
+  const args = [entry, 'serve', '--port', '0', '--shards', String(shards), ...flags];
+  const handle = start(process.execPath, args, { cpus });
   const ready = /memorystreamer ready url=ms:\/\/[^\s:]+:(\d+)\S* shards=\d+ pid=(\d+)/;
   const [, port] = await matched(handle, ready, 'memorystreamer serve');
   return asPeer(handle, Number(port));
@@ -84,6 +78,19 @@ export const peers = {
     settings: 'perf/ceiling/answer.c',
   },
 };
+
+/** Another build of the project, in `folder`, is one more peer: before and after a change in one run. */
+export function addBeside(folder) {
+  const entry = resolve(folder, 'dist', 'main.js');
+  if (!existsSync(entry))
+    throw new Error(`--beside ${folder}: there is no build in it (dist/main.js)`);
+  peers.beside = {
+    ...peers.memorystreamer,
+    start: (options) => startBroker({ ...options, entry }),
+    title: 'MemoryStreamer, another build',
+    version: () => execFileSync(process.execPath, [entry, '--version']).toString().trim(),
+  };
+}
 
 /** The brokers, without the bare peers. */
 export const brokers = ['memorystreamer', ...Object.keys(servers)];

@@ -38,10 +38,9 @@ function pinned(command, args, cpus) {
   return ['taskset', ['-c', cpus.join(','), command, ...args]];
 }
 
-export function start(command, args, { cpus = null, stdin = 'ignore', ipc = false } = {}) {
+export function start(command, args, { cpus = null, stdin = 'ignore' } = {}) {
   const [file, fileArgs] = pinned(command, args, cpus);
-  const stdio = [stdin, 'pipe', 'pipe', ...(ipc ? ['ipc'] : [])];
-  const child = spawn(file, fileArgs, { stdio });
+  const child = spawn(file, fileArgs, { stdio: [stdin, 'pipe', 'pipe'] });
   const handle = { child, pid: child.pid, stdout: '', stderr: '', status: null, changed: () => {} };
   running.add(child);
   child.stdout.setEncoding('utf8').on('data', (text) => {

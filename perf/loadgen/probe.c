@@ -27,6 +27,7 @@ static void make_message(struct probe *probe, uint64_t intended_ns) {
   fill_payload(payload, payload_bytes, (uint32_t)probe->made);
   memcpy(payload + STAMP_BYTE_OFFSET, &intended_ns, sizeof intended_ns);
   wire->write_message(&probe->session, at, payload_bytes, ++probe->made);
+  if (wire->tag) wire->tag(&probe->control->sending, at, payload_bytes, 1);
   probe->batch_bytes += wire->message_bytes(&probe->session, payload_bytes);
 }
 
@@ -57,13 +58,13 @@ void open_probe(struct probe *probe, const struct options *options, const char *
   const struct wire *wire = probe->session.wire;
   int publisher_fd = connect_blocking(options->port);
   if (!probe->session.relayed) wire->open(&probe->session, publisher_fd);
+  probe->control = new_receiver(&probe->session, publisher_fd, RECEIVE_BYTES_MAX);
   int subscriber_fd = connect_blocking(options->port);
   if (!probe->session.relayed) wire->subscribe(&probe->session, subscriber_fd);
   set_nonblocking(publisher_fd);
   set_nonblocking(subscriber_fd);
 
   probe->batch = allocate(BATCH_BYTES);
-  probe->control = new_receiver(&probe->session, publisher_fd, RECEIVE_BYTES_MAX);
   probe->subscriber = new_receiver(&probe->session, subscriber_fd, RECEIVE_BYTES_MAX);
   wire->expect(&probe->session, probe->subscriber, options->payload_bytes);
   probe->subscriber->index_checked = true;

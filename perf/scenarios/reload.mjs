@@ -2,8 +2,8 @@
 //            and one pair beside them with 2,000 messages a second; all ends in the generator, on the last CPU. The
 //            configuration is rewritten and SIGHUP sent by this script.
 //
-// Measures what a reload does to a broker that has as much to do as it can: the longest time between two turns of any
-// shard, as the broker itself knows it (less what it slept), and how long the messages of the pair beside took, in periods
+// Measures what a reload does to a broker that has as much to do as it can: the longest turn of any shard, from one look at
+// its sockets to the next, as the broker itself tells at SIGUSR2, and how long the messages of the pair beside took, in periods
 // with a reload each second and without, in turn, in one run; then so many reloads one right behind the other. Each gives
 // heartbeat.interval another value, which the broker logs as applied, and which then every shard must tell a client that
 // connects.
@@ -19,17 +19,15 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { welcomesOf } from '../lib/greeting.mjs';
 import { tooFewFor } from '../lib/histogram.mjs';
 import { startLoadgen } from '../lib/loadgen.mjs';
+import { LogLines } from '../lib/log-lines.mjs';
 import { allowedCpus, cpuSecondsOf, planCpus } from '../lib/machine.mjs';
 import { noiseIn, watchOthers } from '../lib/noise.mjs';
-import { projectRoot } from '../lib/paths.mjs';
 import { startBroker } from '../lib/peers.mjs';
-import { matched } from '../lib/processes.mjs';
 import { progress } from '../lib/progress.mjs';
 import { count, median, printTable } from '../lib/report.mjs';
 import { faultsOf } from '../lib/runs.mjs';
 import { quantileCell, voidCell } from '../lib/timed.mjs';
 
-const PROBE = join(projectRoot, 'perf', 'probes', 'serve.mjs');
 const HEARTBEAT_MS = 30_000;
 const RETENTION = '1MiB';
 /** What the broker says of one period is asked for at its end, and forgotten at its beginning. */
@@ -45,6 +43,7 @@ const TITLES = {
 /** The broker with its file, which it reads again when it is told. */
 class Reloaded {
   #file;
+  #log;
   #count = 0;
   tookMs = [];
 
@@ -55,7 +54,8 @@ class Reloaded {
 
   async start(cpus, shards) {
     const flags = ['--config', this.#file, '--reload-on', 'signal'];
-    this.peer = await startBroker({ cpus, shards, entry: PROBE, flags, ipc: true });
+    this.peer = await startBroker({ cpus, shards, flags });
+    this.#log = new LogLines(this.peer.handle);
     this.shards = shards;
   }
 
@@ -77,11 +77,13 @@ class Reloaded {
     const intervalMs = HEARTBEAT_MS + ++this.#count;
     this.#write(intervalMs);
     const start = performance.now();
+    const logged = this.#log.next('config reload', 1, `reload ${this.#count}`);
     process.kill(this.peer.pid, 'SIGHUP');
-    const applied = new RegExp(`"result":"(\\w+)"[^\\n]*"after":"${intervalMs}ms"`);
-    const [, result] = await matched(this.peer.handle, applied, `reload ${this.#count}`);
+    const [{ result, changed }] = await logged;
     this.tookMs.push(performance.now() - start);
-    if (result !== 'applied') throw new Error(`reload ${this.#count}: ${result}`);
+    if (result !== 'applied' || changed[0]?.after !== `${intervalMs}ms`) {
+      throw new Error(`reload ${this.#count}: ${result} ${JSON.stringify(changed)}`);
+    }
     for (const [shard, { heartbeatMs }] of await welcomesOf(this.peer.port, this.shards)) {
       if (heartbeatMs === intervalMs) continue;
       throw new Error(`shard ${shard} shows ${heartbeatMs} ms after ${intervalMs} ms was applied`);
@@ -89,11 +91,11 @@ class Reloaded {
   }
 
   /** The longest time between two turns of a shard, in ms, since this was called last. */
-  gapMs() {
-    return new Promise((resolve) => {
-      this.peer.handle.child.once('message', ({ gapMs }) => resolve(gapMs));
-      this.peer.handle.child.send('gap');
-    });
+  async gapMs() {
+    const logged = this.#log.next('histograms', this.shards, 'the longest turns');
+    process.kill(this.peer.pid, 'SIGUSR2');
+    const lines = await logged;
+    return Math.max(...lines.map(({ longestTurnNs }) => longestTurnNs)) / 1e6;
   }
 }
 

@@ -35,6 +35,7 @@ Usage:
 Once connections are accepted, one line is printed on standard output:
   memorystreamer ready url=ms://127.0.0.1:7878 shards=2 pid=4711
 Logs are JSON lines on standard error. SIGTERM and SIGINT end it gracefully, a second one at once.
+SIGHUP reads the configuration again, SIGUSR2 logs histograms of what the shards do.
 
 Examples:
   memorystreamer

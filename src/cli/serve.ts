@@ -16,6 +16,7 @@ import type { Broker, StartBroker } from '../control/types.js';
 import { MemoryStreamerError } from '../errors.js';
 import { createLogger, type Logger } from '../log.js';
 import { errorText, EXIT_DONE, EXIT_FAULT } from './exit-codes.js';
+import { logMeters } from './meters.js';
 
 /** What `stop()` may take beyond `shutdown.grace` before it is no longer waited for. */
 const STOP_OVERTIME_MS = 2_000;
@@ -67,7 +68,7 @@ export async function runServe(argv: readonly string[], start?: StartBroker): Pr
   const failure = await Promise.race([signals.stopAsked, broker.failed]);
   watcher?.close();
   if (failure !== undefined) return fail(broker, failure, log);
-  return stop(broker, signals.config.shutdown.grace, log);
+  return stop(broker, signals, log);
 }
 
 /** Undefined where nothing is to be watched. */
@@ -129,7 +130,7 @@ class Signals {
     });
     process.on('SIGUSR2', () => {
       if (this.config.debug.faults) this.broker?.crashShard();
-      else log.warn('SIGUSR2 ignored: debug.faults is off');
+      else this.#logMeters(log);
     });
     process.on('SIGHUP', () => this.reload('SIGHUP'));
   }
@@ -159,6 +160,10 @@ class Signals {
     return this.#reloader?.paths ?? this.#first.paths;
   }
 
+  #logMeters(log: Logger): void {
+    if (this.broker !== undefined) logMeters(this.broker.takeMeters(), log, process.stderr);
+  }
+
   #endAtOnce(signal: NodeJS.Signals, log: Logger): never {
     log.warn({ signal }, 'a second signal: ending at once');
     this.broker?.kill();
@@ -173,8 +178,9 @@ function fail(broker: Broker, failure: Error, log: Logger): never {
   process.exit(EXIT_FAULT);
 }
 
-async function stop(broker: Broker, graceMs: number, log: Logger): Promise<number> {
+async function stop(broker: Broker, { config }: Signals, log: Logger): Promise<number> {
   const startedMs = systemClock.monotonicMs();
+  const graceMs = config.shutdown.grace;
   const overtime = setTimeout(() => {
     log.error({ graceMs }, 'not stopped in time: ending at once');
     broker.kill();
@@ -183,6 +189,7 @@ async function stop(broker: Broker, graceMs: number, log: Logger): Promise<numbe
   await broker.stop();
   clearTimeout(overtime);
   log.info({ tookMs: Math.round(systemClock.monotonicMs() - startedMs) }, 'stopped');
+  if (config.log.histograms) logMeters(broker.takeMeters(), log, process.stderr);
   // Signal handlers would keep nothing alive, but a library's leftover handle could.
   process.exit(EXIT_DONE);
 }

@@ -225,6 +225,13 @@ export const KEYS = {
     'hot',
     'The least severity that is logged.',
   ),
+  'log.histograms': entry(
+    truth(),
+    false,
+    'hot',
+    'Logs at the end of the broker, too, what SIGUSR2 logs at any time, whatever log.level is: for each shard ' +
+      'histograms of the duration of its turns, of the delay from append to send, and of batches.',
+  ),
   'reload.on': entry(
     oneOf('change', 'signal'),
     'change',
@@ -236,7 +243,7 @@ export const KEYS = {
     truth(),
     false,
     'hot',
-    'For tests: SIGUSR2 crashes a shard, to show that the broker recovers.',
+    'For tests: SIGUSR2 crashes a shard, to show that the broker recovers, and logs no histograms.',
   ),
 } as const;
 

@@ -16,6 +16,7 @@ import type { CredentialEntry } from '../config/credentials.js';
 import type { Config } from '../config/table.js';
 import { MemoryStreamerError } from '../errors.js';
 import { INTEGRITY_KEYED } from '../frame/handshake.js';
+import { PROTOCOL_VERSION } from '../frame/layout.js';
 import type { Logger } from '../log.js';
 import {
   createArena,
@@ -31,6 +32,7 @@ import { connectionSlots, planArea, sharedBytes, writeArea } from '../shards/are
 import { loadKernel, type BrokerKernel } from '../shards/kernel.js';
 import { SHARD_DEAD, SHARD_LIVE } from '../shards/layout.js';
 import type { ControlMessage, ShardMessage } from '../shards/messages.js';
+import { takeMeters, type ShardMeters } from '../shards/meters.js';
 import { SettingsPage, type AuthSettings, type HotSettings } from '../shards/settings.js';
 import { SharedArea } from '../shards/shared.js';
 import { createLinuxSys } from '../sys/linux.js';
@@ -236,6 +238,7 @@ class RunningBroker implements Broker {
       settings: {
         ...this.#hotSettings(this.#config),
         serverName: `memorystreamer/${VERSION}`,
+        versions: [PROTOCOL_VERSION],
       },
       principals: this.#principals.all,
     };
@@ -479,12 +482,10 @@ class RunningBroker implements Broker {
     this.#send(busiest, { type: 'fault' });
   }
 
-  takeLongestGapMs(): number {
-    let longestMs = 0;
-    for (let shard = 1; shard <= this.shards; shard++) {
-      longestMs = Math.max(longestMs, this.#shared.takeGapMs(shard));
-    }
-    return longestMs;
+  takeMeters(): ShardMeters[] {
+    return Array.from({ length: this.shards }, (_, i) =>
+      takeMeters(this.#memory, i + 1, this.#areaAt(i + 1)),
+    );
   }
 
   // ---- New settings ----

@@ -2,6 +2,7 @@
 import type { CredentialEntry } from '../config/credentials.js';
 import type { Config } from '../config/table.js';
 import type { Logger } from '../log.js';
+import type { ShardMeters } from '../shards/meters.js';
 
 export interface BrokerOptions {
   readonly config: Config;
@@ -23,11 +24,8 @@ export interface Broker {
   stop(): Promise<void>;
   /** Ends at once. */
   kill(): void;
-  /**
-   * The longest time, in ms, between the beginnings of two turns of a shard, less what it slept, since this was called
-   * last: for so long nobody looked at what had come for it.
-   */
-  takeLongestGapMs(): number;
+  /** What each shard has measured of itself, read without asking it; also once the broker has stopped. */
+  takeMeters(): ShardMeters[];
   /** Crashes one shard, for tests of recovery (`debug.faults`). */
   crashShard(): void;
   /** Resolves, with the reason, when the broker can't go on. */

@@ -19,6 +19,8 @@ import type { SharedArea } from './shared.js';
 export type IdleStrategyName = 'block' | 'backoff' | 'spin';
 
 export interface ShardSettings extends HotSettings {
+  /** Versions of the protocol that are spoken; its kernel must be built for them. */
+  readonly versions: readonly number[];
   /** As WELCOME gives it: `memorystreamer/0.1.0`. */
   readonly serverName: string;
 }

@@ -35,6 +35,8 @@ export interface BrokerKernel extends RingKernel {
   checkOf(slot: number, byteOffset: number, byteCount: number): number;
   /** Keys both directions from their next frame on, by the 32 bytes in AREA_NEW_KEYS, which it wipes. 0: no row is left. */
   openKeys(slot: number): number;
+  /** For a connection without keys whose version is not that of logs: its frames are made for it from the next one on. 0: no row is left. */
+  openVersion(slot: number): number;
   /** Wipes the keys, if there are any. */
   closeKeys(slot: number): void;
   /** The frame at which `ingest` stopped is handled: the next one is due. */
@@ -91,6 +93,11 @@ export interface BrokerKernel extends RingKernel {
   toldGaps(): number;
   deliveredFrames(): number;
   deliveredBytes(): number;
+
+  /** A turn is over that took so many ns awake; `worked`: there was something to do in it. */
+  turnTook(ns: number, worked: boolean): void;
+  /** What is sent from now on is sent so many ns after the turn began. */
+  sendsBegin(ns: number): void;
 }
 
 /** An instance for the calling thread, attached as thread `thread`. `file` is another build, for tests. */

@@ -3,7 +3,7 @@
  * Constants only: compiled both by TypeScript and by AssemblyScript. Asserted by `test/shards/layout.test.ts`.
  *
  *   shared area   | settings | shard rows (128 B each, 64) | hand-off rings (one a shard) | connection table |
- *   shard's area  | header + pool table | scratch | stream lists | stream flags | hash | rows of the pools … |
+ *   shard's area  | header + pool table | scratch | meters | stream lists | stream flags | hash | rows of the pools … |
  */
 
 // ---- Shared area: the settings page, written by control, read by every shard (settings.ts) ----
@@ -44,8 +44,6 @@ export const SHARD_RING_HEAD = 68;
 
 /** u32, atomic; written by the shard: its epoll fd + 1, so that control can close a dead shard's; 0 = none. */
 export const SHARD_EPOLL = 72;
-/** u32, µs; written by the shard, taken by control: the longest time between two turns in which it did not sleep. */
-export const SHARD_GAP_US = 76;
 
 export const SHARD_ABSENT = 0;
 export const SHARD_LIVE = 1;
@@ -109,6 +107,8 @@ export const CONNECTION_READY_CURSORS = 112;
 export const CONNECTION_LOW_WATER = 116;
 /** u32: the row of its keys (POOL_KEYS); 0 = frames are checked, not keyed. */
 export const CONNECTION_KEYS = 120;
+/** u32: the version that it speaks, where it is not that of logs; else 0. */
+export const CONNECTION_VERSION = 124;
 
 export const CONNECTION_FREE = 0;
 export const CONNECTION_HANDED = 1;
@@ -182,10 +182,38 @@ export const AREA_PEER = 560;
 /** u32 each: ERROR frames sent by this shard, by code. */
 export const AREA_ERROR_COUNTS = 3072;
 export const ERROR_COUNTS = 64;
-/** What one send to a keyed connection is made of: its spans, and a header made anew for each frame. */
+/** What one send to a keyed connection is made of: its spans, and the headers and small frames that are made for it. */
 export const AREA_KEYED_SPANS = 4096;
-export const AREA_KEYED_HEADERS = 12288;
-export const AREA_HEADER_BYTES = 32768;
+export const AREA_KEYED_SCRATCH = 8192;
+export const AREA_METERS = 139264;
+
+// ---- Meters, at AREA_METERS: histograms of what a shard does, written by it alone, read by control (meters.ts) ----
+/** Whether there are any: false in a build that shows what they cost. */
+export const METERED = true as boolean;
+/** ns: from one return of epoll_wait to the next, without the time asleep. */
+export const METER_TURN = 0;
+/** ns: from the turn in which the oldest frame of a span came to its being sent. */
+export const METER_DELAY = 1;
+/** DATA frames taken from one stretch of received bytes. */
+export const METER_RECEIVED = 2;
+/** DATA frames in one send. */
+export const METER_SENT = 3;
+export const METER_COUNT = 4;
+/** Each power of two has so many buckets (as a power of two): a bucket is at most 1/16 of its values wide. */
+export const METER_SUB_BUCKET_BITS = 4;
+/** Values from 2^40 on (in ns: 18 minutes) share the last bucket with those just below. */
+export const METER_VALUE_BITS = 40;
+export const METER_BUCKETS =
+  (METER_VALUE_BITS - METER_SUB_BUCKET_BITS + 1) << METER_SUB_BUCKET_BITS;
+/** u64 each: the sum of all values, the greatest one, how many there are by bucket. */
+export const METER_SUM = 0;
+export const METER_MAX = 8;
+export const METER_FIRST_BUCKET = 128;
+export const METER_BYTES = METER_FIRST_BUCKET + METER_BUCKETS * 8;
+/** u64, in ns: the longest turn since control took it last, by an exchange for 0. */
+export const AREA_LONGEST_TURN = AREA_METERS + METER_COUNT * METER_BYTES;
+/** Whole pages: nothing else lies where control reads. */
+export const AREA_HEADER_BYTES = (AREA_LONGEST_TURN + 8 + 4095) & ~4095;
 
 export const SPANS_MAX = 32;
 /** What a span of a send is: the rest of a half-sent frame, control frames, or a cursor's (its number). */
@@ -193,10 +221,11 @@ export const SPAN_REF_REST = -1;
 export const SPAN_REF_OUT = -2;
 /** Of a keyed connection: the rest of a half-sent header. */
 export const SPAN_REF_REST_HEADER = -3;
-/** Frames that one send to a keyed connection carries at most: each takes two spans, and the kernel takes 1,024. */
-export const KEYED_FRAMES_MAX = 480;
-/** Two for each of them, and those of what is sent before them. */
-export const KEYED_SPANS_MAX = 992;
+/** Bytes of one send to a keyed connection, if it is more than one frame: tags of what the kernel does not take are made in vain. */
+export const KEYED_SEND_BYTES_MAX = 131072;
+/** Frames up to this are copied beside their headers; one that is not takes two spans. */
+export const KEYED_COPY_BYTES_MAX = 2048;
+export const KEYED_SPANS_MAX = 256;
 
 // ---- Row of a keyed connection's keys (frame/layout.ts: KEY_FIRST …), wiped when it is given back ----
 export const KEYS_BYTES = 128;
@@ -205,6 +234,8 @@ export const KEYS_IN = 0;
 export const KEYS_OUT = 24;
 /** u32: how many bytes at the end of the header below are still to be sent. */
 export const KEYS_REST_BYTES = 48;
+/** u32: 1 = there is no key; the row is for frames of another version than that of logs. */
+export const KEYS_NONE = 52;
 export const KEYS_REST_HEADER = 56;
 
 // ---- Publication row: a stream that a connection has opened ----
@@ -231,6 +262,8 @@ export const CURSOR_SUBSCRIPTION = 84;
 /** u32 each: the segment in which it was seen holding others back, and since which tick. */
 export const CURSOR_AGED_SEGMENT = 88;
 export const CURSOR_AGED_SINCE = 92;
+/** u64: frames before this sequence were there before the subscription: how old they are is no delay. */
+export const CURSOR_LIVE_FROM = 96;
 
 export const CURSOR_FLAG_READY = 1;
 /** The client must be told the stream's subject before its first DATA. */
@@ -256,7 +289,9 @@ export const OUT_BLOCKS_HELD = 4;
 
 export const SMALL_STASH_BYTES = 1024;
 export const LARGE_STASH_BYTES = 65536;
-export const RECEIVE_BLOCK_BYTES = 262144;
+/** What one `recv` may take: the more the fewer wake-ups there are for a byte. Shards with little memory have smaller blocks. */
+export const RECEIVE_BLOCK_BYTES_MIN = 262144;
+export const RECEIVE_BLOCK_BYTES_MAX = 1048576;
 
 /** What `ingest` answers. */
 export const INGEST_DONE = 0;

@@ -27,9 +27,14 @@ const WAIT_MS_MAX = 100;
 const WAIT_MS_TIMED = 20;
 const ADOPTIONS_PER_TURN = 64;
 const RECEIVERS_PER_TURN = 64;
+/** What came is delivered before more is received: so it is still in the cache, and a turn does not last long. */
+const RECEIVE_BYTES_PER_TURN = 1_048_576;
 const SENDERS_PER_TURN = 256;
-const RECEIVES_BEFORE_GOODBYE = 4;
+const RECEIVE_BYTES_BEFORE_GOODBYE = 1_048_576;
 const SENDS_PER_CONNECTION = 4;
+/** After so many connections the clock that their delays are measured by is read again. */
+const SENDERS_PER_CLOCK = 16;
+const NS_PER_MS = 1e6;
 /** `backoff`: the shard polls for so long after it last had something to do, then it blocks. */
 const BACKOFF_MS = 0.2;
 /** Every connection is looked at so often per heartbeat, but no more often than each second. */
@@ -63,12 +68,15 @@ export class Shard {
   #state: ShardState = 'serving';
   #isQuiesced = false;
   #lastBusyMs: number;
-  /** When this turn began; where it slept first, when it woke. */
-  #awakeSinceMs: number;
   #lastTimersTick = 0;
   #sweepSlot = 1;
   #sweptAtMs: number;
   readonly #beganMs: number;
+  /** When the present turn's wait was over; and whether there was anything to do in it. */
+  #turnBeganMs: number;
+  #worked = false;
+  /** When this thread was last known to be awake: set at a turn's end, and by who lets something else run between two turns. */
+  awakeMs: number;
   #isControlDue = true;
   #faultAsked = false;
 
@@ -90,8 +98,9 @@ export class Shard {
     this.requests = new Requests(context, this.lifecycle, this.subscriptions, this.handshakes);
     this.input = new Input(context, this.lifecycle, this.requests);
     this.#beganMs = context.clock.monotonicMs();
+    this.#turnBeganMs = this.#beganMs;
+    this.awakeMs = this.#beganMs;
     this.#lastBusyMs = this.#beganMs;
-    this.#awakeSinceMs = this.#beganMs;
     this.#sweptAtMs = this.#beganMs;
     this.#epollFd = context.sys.epollCreate();
     if (this.#epollFd < 0) throw new Error(`epoll_create1: errno ${-this.#epollFd}`);
@@ -124,7 +133,9 @@ export class Shard {
     this.#deliver();
     this.#timers();
     this.#signal();
-    return this.#advanceState();
+    const isAlive = this.#advanceState();
+    this.awakeMs = this.context.clock.monotonicMs();
+    return isAlive;
   }
 
   /** Gives the epoll instance back; after the last turn. */
@@ -158,20 +169,26 @@ export class Shard {
   // ---- Waiting ----
 
   #wait(): void {
-    const { sys, kernel, clock, shared, thread, areaAt } = this.context;
-    const beginMs = clock.monotonicMs();
-    shared.noteGap(thread, beginMs - this.#awakeSinceMs);
+    const { sys, kernel, clock, areaAt } = this.context;
     const timeoutMs = this.#timeoutMs();
     const mayBlock = timeoutMs > 0 && this.#mayBlock();
     const events = sys.epollWait(this.#epollFd, mayBlock ? timeoutMs : 0);
     if (mayBlock) kernel.wokenUp();
     sys.clockRealtime(areaAt + layout.AREA_CLOCK);
     const nowMs = clock.monotonicMs();
-    this.#awakeSinceMs = mayBlock ? nowMs : beginMs;
+    this.#meterTurn(mayBlock ? this.awakeMs : nowMs);
+    this.#turnBeganMs = nowMs;
+    this.#worked = events > 0;
     this.context.tick = (Math.floor((nowMs - this.#beganMs) / TICK_MS) + 1) >>> 0;
     if (events < 0) throw new Error(`epoll_wait: errno ${-events}`);
     if (events > 0) this.#lastBusyMs = nowMs;
     for (let i = 0; i < events; i++) this.#event(i);
+  }
+
+  /** The turn before is over, and lasted until `endMs`: what came after it was sleep. */
+  #meterTurn(endMs: number): void {
+    if (!layout.METERED) return;
+    this.context.kernel.turnTook((endMs - this.#turnBeganMs) * NS_PER_MS, this.#worked);
   }
 
   #timeoutMs(): number {
@@ -328,12 +345,21 @@ export class Shard {
   #receive(): void {
     const slots = this.#receivers;
     if (slots.length === 0) return;
+    this.#worked = true;
     this.#receivers = this.#receiversNext;
     this.#receiversNext = slots;
     const count = Math.min(slots.length, RECEIVERS_PER_TURN);
-    for (let i = 0; i < count; i++) this.#receiveFrom(slots[i]!);
-    for (let i = count; i < slots.length; i++) this.#receivers.push(slots[i]!);
-    slots.length = 0;
+    const bytesMax = this.input.receivedBytes + RECEIVE_BYTES_PER_TURN;
+    // Who was not received from is first in the next turn.
+    let i = 0;
+    while (i < count && this.input.receivedBytes < bytesMax) this.#receiveFrom(slots[i++]!);
+    slots.copyWithin(0, i);
+    slots.length -= i;
+    const again = this.#receivers;
+    for (const slot of again) slots.push(slot);
+    again.length = 0;
+    this.#receivers = slots;
+    this.#receiversNext = again;
   }
 
   #receiveFrom(slot: number): void {
@@ -374,9 +400,17 @@ export class Shard {
     for (let i = 0; i < SENDERS_PER_TURN; i++) {
       const slot = kernel.nextToSend();
       if (slot === 0) break;
+      if (i % SENDERS_PER_CLOCK === 0) this.#meterSends();
       this.#sendTo(slot);
     }
     if (this.#relieved.length > 0) this.#relieve();
+  }
+
+  #meterSends(): void {
+    this.#worked = true;
+    if (!layout.METERED) return;
+    const sinceMs = this.context.clock.monotonicMs() - this.#turnBeganMs;
+    this.context.kernel.sendsBegin(sinceMs * NS_PER_MS);
   }
 
   /** Connections whose answers have left are heard again; whether DATA waits for them is no matter. */
@@ -582,7 +616,8 @@ export class Shard {
     if (context.has(slot, layout.FLAG_CLOSING | layout.FLAG_GOODBYE)) return;
     context.raise(slot, layout.FLAG_READABLE);
     // A publisher at full speed never pauses: so much is taken, and what comes after it is late.
-    for (let i = 0; i < RECEIVES_BEFORE_GOODBYE && this.input.receive(slot); i++);
+    const bytesMax = this.input.receivedBytes + RECEIVE_BYTES_BEFORE_GOODBYE;
+    while (this.input.receivedBytes < bytesMax && this.input.receive(slot));
     if (context.shared.fd(slot) < 0) return;
     // One that is held is said goodbye when it is not; see `#advanceState`.
     if (context.flags(slot) & (FLAGS_HELD | layout.FLAG_CLOSING)) return;

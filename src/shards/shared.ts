@@ -73,19 +73,6 @@ export class SharedArea {
     Atomics.store(this.#words, this.#shard(shard, layout.SHARD_EPOLL), fd + 1);
   }
 
-  /** The shard only, each turn: how long the turn before took, and what was between them. */
-  noteGap(shard: number, gapMs: number): void {
-    const at = this.#shard(shard, layout.SHARD_GAP_US);
-    const gapUs = Math.min(Math.round(gapMs * 1000), 0xffff_ffff);
-    // A plain store: where control takes the word in between, the longest gap counts for what follows.
-    if (gapUs > this.#words[at]!) this.#words[at] = gapUs;
-  }
-
-  /** The longest of them since this was called last, in ms. */
-  takeGapMs(shard: number): number {
-    return Atomics.exchange(this.#words, this.#shard(shard, layout.SHARD_GAP_US), 0) / 1000;
-  }
-
   /** Control only: the epoll fd that a dead shard has left behind, or -1. */
   takeEpoll(shard: number): number {
     return Atomics.exchange(this.#words, this.#shard(shard, layout.SHARD_EPOLL), 0) - 1;

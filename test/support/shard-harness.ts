@@ -45,6 +45,8 @@ export interface HarnessOptions extends FakeOptions {
   attemptsPerMinute?: number;
   /** In place of the system's, where an exchange is to be the same each time. */
   random?: RandomBytes;
+  /** In place of the package's. */
+  kernelFile?: URL;
 }
 
 export type HarnessCredential = Omit<Credential, 'principal'> & {
@@ -125,6 +127,7 @@ export class Harness {
   readonly principals = new Principals();
   readonly #settings: ShardSettings;
   readonly #random: RandomBytes;
+  readonly #kernelFile: URL;
   readonly #listenFd: number;
   readonly #inboxes: ControlMessage[][] = [];
   readonly #toControl: { shard: number; message: ShardMessage }[] = [];
@@ -134,6 +137,7 @@ export class Harness {
 
   constructor(options: HarnessOptions = {}) {
     this.#random = options.random ?? randomBytes;
+    this.#kernelFile = options.kernelFile ?? KERNEL_FILE;
     const shards = options.shards ?? 1;
     const streams = options.streams ?? 64;
     const connections = options.connections ?? 64;
@@ -145,6 +149,7 @@ export class Harness {
       publicationsMax: 16,
       idleStrategy: 'block',
       serverName: 'memorystreamer/test',
+      versions: [1],
       auth: {
         isRequired: false,
         isKeyingRequired: false,
@@ -171,7 +176,7 @@ export class Harness {
     const slots = connectionSlots(connections);
     this.shared = new SharedArea(memory, geometry.sharedByteOffset, slots);
     this.settingsPage = new SettingsPage(memory, geometry.sharedByteOffset);
-    this.control = loadKernel(memory, 0, KERNEL_FILE);
+    this.control = loadKernel(memory, 0, this.#kernelFile);
     this.#listenFd = this.sys.listen('127.0.0.1', 0, 1024);
     let epoch = 1000n;
     this.authenticator = new Authenticator({
@@ -214,7 +219,7 @@ export class Harness {
       receive: () => inbox.shift(),
     };
     const clock: Clock = { wallMs: () => this.nowMs, monotonicMs: () => this.nowMs };
-    const kernel = loadKernel(this.memory, thread, KERNEL_FILE);
+    const kernel = loadKernel(this.memory, thread, this.#kernelFile);
     this.kernels[thread] = kernel;
     this.shards[thread] = new Shard({
       thread,
