@@ -1,4 +1,5 @@
 /** `memorystreamer config`: looks at configurations, as `serve` would, without a broker. */
+import { takenAway } from '../config/boundary.js';
 import { diff } from '../config/digest.js';
 import { ConfigurationRefused, Faults, oneLine } from '../config/faults.js';
 import { readDocument, realFiles } from '../config/files.js';
@@ -8,6 +9,7 @@ import { nearest } from '../config/nearest.js';
 import { lineAndColumn, nodeAt, plain } from '../config/node.js';
 import { explain, initialYaml, printJson, printYaml } from '../config/print.js';
 import { ENV_PREFIX, TABLE } from '../config/table.js';
+import { arenaHoldsTables } from '../control/arena-plan.js';
 import { usageError } from './client-options.js';
 import { EXIT_DONE } from './exit-codes.js';
 
@@ -71,6 +73,9 @@ async function printDiff(argv: readonly string[]): Promise<void> {
       `${apply.padEnd(7)}  ${key}: ${items}\n`,
   );
   const restarts = changes.filter(({ apply }) => apply === 'restart').length;
+  for (const reason of takenAway(before, after)) {
+    lines.push(`a broker that runs refuses this: ${reason}\n`);
+  }
   lines.push(
     `${changes.length} differ: ${changes.length - restarts} hot, ${restarts} by restart\n`,
   );
@@ -168,7 +173,8 @@ async function load(
   env: NodeJS.ProcessEnv,
   machine: Machine,
 ): Promise<Configuration> {
-  const configuration = await loadConfiguration({ argv, env, machine });
+  const rules = [arenaHoldsTables];
+  const configuration = await loadConfiguration({ argv, env, machine, rules });
   for (const warning of configuration.warnings) {
     process.stderr.write(`memorystreamer: warning: ${oneLine(warning)}\n`);
   }

@@ -12,6 +12,7 @@ import { loadConfiguration, type Configuration } from '../config/load.js';
 import { Reloader } from '../config/reload.js';
 import type { Config } from '../config/table.js';
 import { Watcher } from '../config/watch.js';
+import { arenaHoldsTables } from '../control/arena-plan.js';
 import type { Broker, StartBroker } from '../control/types.js';
 import { MemoryStreamerError } from '../errors.js';
 import { createLogger, type Logger } from '../log.js';
@@ -28,7 +29,8 @@ export async function runServe(argv: readonly string[], start?: StartBroker): Pr
     process.stdout.write(serveHelp());
     return EXIT_DONE;
   }
-  const load = (): Promise<Configuration> => loadConfiguration({ argv, env: process.env });
+  const rules = [arenaHoldsTables];
+  const load = (): Promise<Configuration> => loadConfiguration({ argv, env: process.env, rules });
   const first = await load();
   requireLinux();
   const { values: config } = first;

@@ -36,7 +36,12 @@ export interface ConfigurationSources {
   readonly uid?: number;
   readonly table?: readonly TableRow[];
   readonly steps?: readonly Step[];
+  /** What else must hold between values, and on the machine. */
+  readonly rules?: readonly Rule[];
 }
+
+/** Answers what is broken; called where every value is valid by itself. */
+export type Rule = (values: FlatConfig, machine: Machine) => readonly Broken[];
 
 export interface Configuration {
   readonly values: Config;
@@ -191,7 +196,13 @@ class Loading {
         found === undefined ? STANDARD : { ...found.origin, where: found.whereIs(path) };
       return `${placeOf(origin, key, path)}: ${text}`;
     };
-    for (const { errors, warnings } of [fitsTogether(flat), fitsMachine(flat, machine)]) {
+    const { rules = [] } = this.#sources;
+    const others = rules.map((rule) => ({ errors: rule(flat, machine), warnings: [] }));
+    for (const { errors, warnings } of [
+      fitsTogether(flat),
+      fitsMachine(flat, machine),
+      ...others,
+    ]) {
       for (const broken of errors) this.#faults.addOf(broken.key, line(broken));
       for (const broken of warnings) this.#warnings.push(oneLine(line(broken)));
     }

@@ -28,7 +28,7 @@ import {
 } from '../ring/arena.js';
 import { recoverDeadThread } from '../ring/recovery.js';
 import { payWakes } from '../ring/wakes.js';
-import { connectionSlots, planArea, sharedBytes, writeArea } from '../shards/area.js';
+import { connectionSlots, writeArea } from '../shards/area.js';
 import { loadKernel, type BrokerKernel } from '../shards/kernel.js';
 import { SHARD_DEAD, SHARD_LIVE } from '../shards/layout.js';
 import type { ControlMessage, ShardMessage } from '../shards/messages.js';
@@ -38,6 +38,7 @@ import { SharedArea } from '../shards/shared.js';
 import { createLinuxSys } from '../sys/linux.js';
 import { EACCES, EADDRINUSE, EADDRNOTAVAIL, type Sys } from '../sys/sys.js';
 import { VERSION } from '../version.js';
+import { planOf, SHARDS_MAX } from './arena-plan.js';
 import { Authenticator } from './authenticator.js';
 import { releaseIdlePages } from './idle-pages.js';
 import { Registry, type StreamDefaults } from './registry.js';
@@ -49,7 +50,6 @@ import type { Broker, BrokerOptions } from './types.js';
 
 const BACKLOG = 4096;
 const ACCEPTOR_FILE = new URL('../acceptor/worker.js', import.meta.url);
-const SHARDS_MAX = 63;
 /** How often control looks for memory that nobody needs. */
 const IDLE_LOOK_MS = 1000;
 /** What the threads may take to end once they have been told to end at once. */
@@ -128,16 +128,14 @@ class RunningBroker implements Broker {
     this.#placement = placeShards(this.shards, cpus, readNodeOfCpu());
     const streams = config.limits.streams;
     const connections = config.limits.connections;
-    const arenaBytes = config.memory.arena;
-    const plan = planArea({ arenaBytes, shards: this.shards, connections, streams });
-    const { memory, geometry } = createArena({
-      bytes: arenaBytes,
-      threads: this.shards + 1,
+    const { area, arena } = planOf({
+      arena: config.memory.arena,
+      shards: this.shards,
+      connections,
       streams,
-      shardBytes: plan.bytes,
-      sharedBytes: sharedBytes(connections),
       nodes: this.#placement.groups,
     });
+    const { memory, geometry } = createArena(arena);
     this.#memory = memory;
     this.#geometry = geometry;
     this.#slots = connectionSlots(connections);
@@ -146,7 +144,7 @@ class RunningBroker implements Broker {
     this.#sys = createLinuxSys(memory);
     this.#adviseHugePages();
     for (let shard = 1; shard <= this.shards; shard++) {
-      writeArea(memory, this.#areaAt(shard), geometry.sharedByteOffset, streams, plan);
+      writeArea(memory, this.#areaAt(shard), geometry.sharedByteOffset, streams, area);
       writeThreadNode(memory, geometry, shard, this.#placement.groupOfShard[shard]!);
     }
     for (let thread = 0; thread <= this.shards; thread++) this.#eventfds.push(this.#eventfd());

@@ -57,6 +57,8 @@ export class Handshakes {
   readonly #rights = new Map<number, Permissions>();
   /** By slot: of those who have shown who they are. */
   readonly #principals = new Map<number, number>();
+  /** Slots of keyed connections. */
+  readonly #keyed = new Set<number>();
   /** The slot that a review looks at next; 0 = there is none to do. */
   #reviewSlot = 0;
   #endedCount = 0;
@@ -169,9 +171,7 @@ export class Handshakes {
     }
     const principal = this.#principals.get(slot);
     const { isKeyingRequired } = context.settings.auth;
-    if (isKeyingRequired && context.get(slot, layout.CONNECTION_KEYS) === 0) {
-      return this.#isNew(slot);
-    }
+    if (isKeyingRequired && !this.#keyed.has(slot)) return this.#isNew(slot);
     if (principal !== undefined) return this.#rights.has(principal);
     return !this.#isAsked || this.#isNew(slot);
   }
@@ -365,6 +365,7 @@ export class Handshakes {
     keys.clientToServer.fill(0);
     keys.serverToClient.fill(0);
     kernel.openKeys(slot);
+    this.#keyed.add(slot);
   }
 
   forget(slot: number): void {
@@ -372,5 +373,6 @@ export class Handshakes {
     this.#challenges.delete(slot);
     this.#asked.delete(slot);
     this.#principals.delete(slot);
+    this.#keyed.delete(slot);
   }
 }
