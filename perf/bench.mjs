@@ -12,7 +12,7 @@ import { describeMachine } from './lib/machine.mjs';
 import { helpText, readCommandLine } from './lib/options.mjs';
 import { pageOf } from './lib/page/page.mjs';
 import { buildDirectory, resultsDirectory } from './lib/paths.mjs';
-import { brokers, buildProject, describePeers } from './lib/peers.mjs';
+import { addBeside, brokers, buildProject, describePeers } from './lib/peers.mjs';
 import { clearProgress, enterScenario } from './lib/progress.mjs';
 import { resultText, storedResults } from './lib/results.mjs';
 import { codec } from './scenarios/codec.mjs';
@@ -109,6 +109,7 @@ async function main() {
     console.log(helpText(Object.keys(scenarios), comparable));
     return 0;
   }
+  if (request.beside !== undefined) addBeside(request.beside);
   compileLoadgen();
   buildProject();
   const machine = describeMachine();

@@ -1,151 +1,188 @@
-// Topology:  publisher --> broker (one shard, CPU A) --> subscriber, both ends in this process (CPU B), loopback.
+// Topology:  publisher --> broker (one shard, CPU A) --> subscriber, both ends in the C generator (CPU B), loopback.
 //
 // Measures frames a second from one publisher to one subscriber, keyed on both sides and keyed on neither, in turns
-// within one run, and the CPU time that the broker spends on a frame. Every frame is made and judged as a client
-// must: keyed ones are tagged and verified one by one. The ends are JavaScript around the package's own kernels.
+// within one run, and the CPU time that the broker spends on a frame. The generator tags every frame that it sends,
+// several at a time; of those that come it walks every one, and verifies one in 64, as it does with checks.
 //
-// Void when not every frame came in its order, or when the broker used less than 70 % of a CPU: then the figure of
-// frames/s is the generator's, and the broker's CPU time a frame is the one to read.
+// Void when: not every frame came, whole and in order; the rounds differ by more than half; or others had more than a tenth
+// of the CPUs. Where the broker used less than 85 % of its CPU, its rate is the generator's, and what can be compared
+// is the CPU time of a frame.
 //
-//   node perf/keyed.mjs [--smoke]
-import { execFileSync } from 'node:child_process';
+//   node perf/keyed.mjs [--smoke] [--sizes 16,128] [--rounds N] [--seconds S] [--beside FOLDER] [--json FILE]
+//
+// `--beside` measures keyed frames of another build of the project as well, in the same turns: before and after a change.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { performance } from 'node:perf_hooks';
-import { setImmediate } from 'node:timers';
-import { setTimeout as wait } from 'node:timers/promises';
-import { End, TYPE } from './lib/ends.mjs';
-import { cpuSecondsOf, planCpus } from './lib/machine.mjs';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { compileLoadgen, runLoadgen } from './lib/loadgen.mjs';
+import { cpuNsOf, describeMachine, planCpus } from './lib/machine.mjs';
+import { noiseIn, watchOthers } from './lib/noise.mjs';
 import { brokerEntry } from './lib/paths.mjs';
-import { buildProject } from './lib/peers.mjs';
-import { matched, start, stop } from './lib/processes.mjs';
-import { count, median, percent, printTable, spread } from './lib/report.mjs';
+import { buildProject, startBroker } from './lib/peers.mjs';
+import { count, median, percent, printTable, ratio, spread } from './lib/report.mjs';
+import { resultText } from './lib/results.mjs';
+import { faultsOf } from './lib/runs.mjs';
 
-const smoke = process.argv.includes('--smoke');
-const SIZES = smoke ? [128] : [16, 128, 1024, 16384];
-const ROUNDS = smoke ? 1 : 3;
-const WARMUP_MS = smoke ? 20 : 500;
-const RUN_MS = smoke ? 50 : 1000;
-const BUSY_MIN = 0.7;
-/** Of 10 ms each, for what is still on its way. */
-const DRAIN_STEPS = 1000;
+const BUSY_MIN = 0.85;
+/** Bytes that are under way on the stream, at most. */
+const WINDOW_BYTES = 4 * 1024 * 1024;
+const KEY_ID = 'perf';
 const SECRET = 'perf secret of 32 bytes, no more';
-const credential = { method: 'hmac-sha256', keyId: 'perf', secret: Buffer.from(SECRET) };
 
-async function startBroker(cpus) {
+const text = { type: 'string' };
+const { values } = parseArgs({
+  options: {
+    smoke: { type: 'boolean', default: false },
+    ...{ sizes: text, rounds: text, seconds: text, beside: text, json: text },
+  },
+});
+const { smoke } = values;
+const sizes = (values.sizes ?? (smoke ? '128' : '16,128,1024,16384')).split(',').map(Number);
+const rounds = Number(values.rounds ?? (smoke ? 1 : 5));
+const seconds = Number(values.seconds ?? (smoke ? 0.05 : 1));
+const warmup = smoke ? 0.02 : 0.4;
+
+/** A folder with a configuration that knows one key, and the file of its secret. */
+function writeCredentials() {
   const folder = mkdtempSync(join(tmpdir(), 'memorystreamer-perf-'));
-  writeFileSync(join(folder, 'secret'), SECRET, { mode: 0o600 });
-  const file = join(folder, 'configuration.json');
-  const credentials = [{ keyId: 'perf', method: 'hmac-sha256', secretFile: 'secret' }];
-  writeFileSync(file, JSON.stringify({ credentials }));
-  const args = [brokerEntry, 'serve', '--port', '0', '--shards', '1', '--config', file];
-  args.push('--slow-consumer-timeout', '1m');
-  const handle = start(process.execPath, args, { cpus });
-  const [, port] = await matched(handle, /ready url=ms:\/\/[^\s:]+:(\d+)/, 'memorystreamer serve');
-  rmSync(folder, { recursive: true });
-  return { handle, port: Number(port) };
+  const secretFile = join(folder, 'secret');
+  const configuration = join(folder, 'configuration.json');
+  writeFileSync(secretFile, SECRET, { mode: 0o600 });
+  const credentials = [{ keyId: KEY_ID, method: 'hmac-sha256', secretFile: 'secret' }];
+  writeFileSync(configuration, JSON.stringify({ credentials }));
+  return { folder, secretFile, configuration };
 }
 
-/** Publishes as fast as the socket takes it, until `isOver()`. A plain block is made once, for its frames are all alike. */
-async function pump(publisher, stream, payload, isKeyed, isOver) {
-  const { encoder, socket } = publisher;
-  const fill = () => {
-    encoder.clear();
-    while (encoder.putBytes(TYPE.data, 0, stream, 0, payload, 0, payload.length));
-  };
-  fill();
-  let sent = 0;
-  const frames = Math.round(encoder.usedBytes / ((40 + payload.length + 7) & ~7));
-  while (!isOver()) {
-    // By way of the event loop: a socket that takes all at once would leave no time for anything else.
-    await new Promise((resolve) => socket.write(encoder.view(), () => setImmediate(resolve)));
-    sent += frames;
-    if (isKeyed) fill();
+/** One run against a fresh broker. */
+async function run({ entry, isKeyed }, payloadBytes, cpus, { configuration, secretFile }) {
+  const broker = await startBroker({ cpus: cpus.peer, entry, flags: ['--config', configuration] });
+  try {
+    const othersPart = watchOthers(broker.pid);
+    const cpuNs = cpuNsOf(broker.pid);
+    const report = await runLoadgen('throughput', {
+      port: broker.port,
+      cpu: cpus.generator,
+      size: payloadBytes,
+      seconds,
+      warmup,
+      window: WINDOW_BYTES,
+      verify: smoke,
+      ...(isKeyed ? { 'key-id': KEY_ID, 'secret-file': secretFile } : {}),
+    });
+    const usedNs = cpuNsOf(broker.pid) - cpuNs;
+    return {
+      ...report,
+      brokerNs: usedNs / report.delivered,
+      brokerCpu: usedNs / 1e9 / report.wallSeconds,
+      generatorCpu: report.generatorCpuSeconds / report.seconds,
+      othersPart: othersPart(),
+    };
+  } finally {
+    await broker.stop();
   }
-  return sent;
 }
 
-async function run({ port, handle }, payloadBytes, isKeyed) {
-  const who = isKeyed ? credential : undefined;
-  const [publisher, subscriber] = [new End(port, who, isKeyed), new End(port, who, isKeyed)];
-  const answers = [await publisher.greet(), await subscriber.greet()];
-  if (answers.some((type) => type !== TYPE.welcome)) throw new Error('the broker refused the ends');
-  const subject = `bench.${payloadBytes}.${isKeyed}`;
-  const { stream } = await publisher.ask(TYPE.open, { subject });
-  const { payload } = await subscriber.ask(TYPE.subscribe, { subject });
-  let next = Number(JSON.parse(payload.toString()).streams[0].next);
-  const first = next;
-  let disordered = 0;
-  subscriber.onFrame = (frame) => {
-    if (frame.type !== TYPE.data || frame.sequenceNumber !== next) disordered++;
-    next++;
-  };
-  let isOver = false;
-  const pumped = pump(publisher, stream, Buffer.alloc(payloadBytes, 'x'), isKeyed, () => isOver);
-  await wait(WARMUP_MS);
-  const began = { ms: performance.now(), next, cpu: cpuSecondsOf(handle.pid) };
-  await wait(RUN_MS);
-  const seconds = (performance.now() - began.ms) / 1000;
-  const frames = next - began.next;
-  const cpuSeconds = cpuSecondsOf(handle.pid) - began.cpu;
-  isOver = true;
-  const sent = await pumped;
-  for (let i = 0; i < DRAIN_STEPS && next - first < sent; i++) await wait(10);
-  publisher.socket.destroy();
-  subscriber.socket.destroy();
+function figureOf(name, payloadBytes, runs) {
+  const of = (pick) => median(runs.map(pick));
+  const rates = runs.map((one) => one.framesPerSecond);
+  const brokerCpu = of((one) => one.brokerCpu);
   return {
-    framesPerSecond: frames / seconds,
-    cpuNs: (cpuSeconds * 1e9) / frames,
-    busy: cpuSeconds / seconds,
-    disordered: disordered + (next - first === sent ? 0 : 1),
+    name,
+    payloadBytes,
+    framesPerSecond: median(rates),
+    spread: spread(rates),
+    brokerNs: of((one) => one.brokerNs),
+    brokerCpu,
+    generatorCpu: of((one) => one.generatorCpu),
+    isGenerators: brokerCpu < BUSY_MIN,
+    faults: runs.flatMap(faultsOf),
+    voidBecause: [...runs.flatMap(faultsOf), ...noiseIn(runs, spread(rates))],
+    runs,
   };
 }
 
-function pinSelf(cpu) {
-  if (cpu === null) return;
-  const command = 'taskset';
-  execFileSync(command, ['-a', '-cp', String(cpu), String(process.pid)], { stdio: 'ignore' });
+function rowOf(figure, plain) {
+  const { name, payloadBytes, voidBecause } = figure;
+  const remarks = figure.isGenerators ? ['frames/s: the generator’s'] : [];
+  if (voidBecause.length > 0) remarks.unshift(`VOID: ${voidBecause.join(', ')}`);
+  return [
+    `${name} ${payloadBytes} B`,
+    count(figure.framesPerSecond),
+    percent(figure.framesPerSecond / plain.framesPerSecond),
+    percent(figure.spread),
+    count(figure.brokerNs, 0),
+    percent(plain.brokerNs / figure.brokerNs),
+    percent(figure.brokerCpu),
+    percent(figure.generatorCpu),
+    remarks.join(', '),
+  ];
 }
 
-buildProject();
-const cpus = planCpus();
-pinSelf(cpus.generator);
-const broker = await startBroker(cpus.peer);
-const rows = [];
-for (const payloadBytes of SIZES) {
-  const runs = { plain: [], keyed: [] };
-  for (let round = 0; round < ROUNDS; round++) {
-    runs.plain.push(await run(broker, payloadBytes, false));
-    runs.keyed.push(await run(broker, payloadBytes, true));
+const columns = [
+  'payload',
+  'frames/s',
+  'of plain',
+  'spread',
+  'broker ns/frame',
+  'plain/keyed',
+  'broker CPU',
+  'gen. CPU',
+  '',
+];
+
+async function main() {
+  compileLoadgen();
+  buildProject();
+  const cpus = planCpus();
+  const machine = describeMachine();
+  const files = writeCredentials();
+  const beside = values.beside && resolve(values.beside, 'dist', 'main.js');
+  const modes = [
+    { name: 'plain', entry: brokerEntry, isKeyed: false },
+    { name: 'keyed', entry: brokerEntry, isKeyed: true },
+    ...(beside ? [{ name: 'keyed, beside', entry: beside, isKeyed: true }] : []),
+  ];
+  const figures = [];
+  try {
+    for (const payloadBytes of sizes) {
+      const runs = modes.map(() => []);
+      for (let round = 0; round < rounds; round++) {
+        for (const [i, mode] of modes.entries())
+          runs[i].push(await run(mode, payloadBytes, cpus, files));
+      }
+      figures.push(...modes.map(({ name }, i) => figureOf(name, payloadBytes, runs[i])));
+    }
+  } finally {
+    rmSync(files.folder, { recursive: true });
   }
-  const of = (name, pick) => median(runs[name].map(pick));
-  for (const name of ['plain', 'keyed']) {
-    const rates = runs[name].map(({ framesPerSecond }) => framesPerSecond);
-    const disordered = runs[name].reduce((sum, each) => sum + each.disordered, 0);
-    const busy = of(name, (each) => each.busy);
-    const rate = of(name, (each) => each.framesPerSecond);
-    const cpuNs = of(name, (each) => each.cpuNs);
-    const remarks = [];
-    if (disordered > 0) remarks.push(`VOID: ${disordered} frames out of order`);
-    if (busy < BUSY_MIN) remarks.push('frames/s: the generator’s');
-    rows.push([
-      `${name} ${payloadBytes} B`,
-      count(rate),
-      percent(rate / of('plain', (each) => each.framesPerSecond)),
-      percent(spread(rates)),
-      count(cpuNs, 0),
-      percent(of('plain', (each) => each.cpuNs) / cpuNs),
-      percent(busy),
-      remarks.join(', '),
-    ]);
+  report(figures, cpus);
+  const command = ['node', 'perf/keyed.mjs', ...process.argv.slice(2)].join(' ');
+  const whole = { machine: { ...machine, command }, results: { keyed: { cpus, figures } } };
+  if (values.json) writeFileSync(values.json, resultText(whole));
+  if (figures.some(({ faults }) => faults.length > 0)) process.exitCode = 1;
+}
+
+function report(figures, cpus) {
+  const plainOf = ({ payloadBytes }) =>
+    figures.find((one) => one.name === 'plain' && one.payloadBytes === payloadBytes);
+  const where = cpus.peer
+    ? `broker on CPU ${cpus.peer}, generator on CPU ${cpus.generator}`
+    : 'one CPU';
+  printTable(
+    `keyed beside plain, one shard, 1 publisher -> 1 subscriber, ${rounds} rounds in turn; ${where}`,
+    columns,
+    figures.map((figure) => rowOf(figure, plainOf(figure))),
+  );
+  if (!values.beside) return;
+  for (const after of figures.filter(({ name }) => name === 'keyed')) {
+    const before = figures.find(
+      ({ name, payloadBytes }) => name === 'keyed, beside' && payloadBytes === after.payloadBytes,
+    );
+    console.log(
+      `${after.payloadBytes} B: this build takes ${ratio(after.brokerNs / before.brokerNs)} of the CPU of the one beside`,
+    );
   }
 }
-await stop(broker.handle);
-const where = cpus.peer ? `broker on CPU ${cpus.peer}, ends on CPU ${cpus.generator}` : 'one CPU';
-printTable(
-  `keyed beside plain, one shard, 1 publisher -> 1 subscriber, ${ROUNDS} rounds in turn; ${where}`,
-  ['payload', 'frames/s', 'of plain', 'spread', 'broker ns/frame', 'plain/keyed', 'broker CPU', ''],
-  rows,
-);
-if (rows.some((row) => row.at(-1).startsWith('VOID'))) process.exitCode = 1;
+
+await main();

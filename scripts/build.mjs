@@ -7,6 +7,7 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { buildKernel, root } from './kernels.mjs';
+import { secondVersion } from './second-version.mjs';
 
 const out = join(root, 'dist');
 const shard = { entry: 'src/shards/kernel/index.ts', shared: true };
@@ -22,7 +23,7 @@ const steps = {
 };
 
 /** For the tests of how versions meet: version 1 under another number. */
-const secondVersion = {
+const otherVersion = {
   file: 'src/frame/layout.ts',
   from: 'PROTOCOL_VERSION = 1',
   to: 'PROTOCOL_VERSION = 2',
@@ -35,11 +36,12 @@ const kernels = [
     entry: 'src/frame/kernel/index.ts',
     out: 'build/frame-kernel-v2.wasm',
     shared: false,
-    replace: [secondVersion],
+    replace: [otherVersion],
   },
   { ...shard, out: 'dist/shards/kernel.wasm' },
   { ...shard, out: 'build/kernel-chaos.wasm', replace: [chaos] },
   { ...shard, out: 'build/kernel-steps.wasm', replace: [steps] },
+  { ...shard, out: 'build/kernel-v2.wasm', replace: secondVersion },
 ];
 
 const kernelsOnly = process.argv.includes('--kernels');

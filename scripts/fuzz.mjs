@@ -1,4 +1,4 @@
-// Fuzzes the frame decoder, the handshake, subjects and the configuration's JSON, guided by coverage.
+// Fuzzes the frame decoder, the shard's way in, the handshake, subjects and the configuration's JSON, guided by coverage.
 //
 //   npm run fuzz -- [--target NAME] [--seconds N | --executions N] [--seed S] [--planted] [--blind] [--dry]
 //
@@ -42,17 +42,20 @@ function keep(target, inputs) {
 }
 
 /** `file: reached of all edges`, for the files of which the target reached any. */
-export function coverageOf(fuzzer, built) {
-  return built.map.flatMap(({ name, first, edges }) => {
-    const isKernel = first >= built.javascriptEdges;
-    const seen = isKernel ? fuzzer.seen[1] : fuzzer.seen[0].subarray(first, first + edges);
-    const reached =
-      seen === undefined ? 0 : seen.reduce((sum, bits) => sum + (bits === 0 ? 0 : 1), 0);
-    return reached === 0 ? [] : [`${name}: ${reached} of ${edges}`];
-  });
+export function coverageOf(fuzzer, kernels, built) {
+  const lineOf = (name, seen) => {
+    const reached = seen.reduce((sum, bits) => sum + (bits === 0 ? 0 : 1), 0);
+    return reached === 0 ? [] : [`${name}: ${reached} of ${seen.length}`];
+  };
+  return [
+    ...built.map.flatMap(({ name, first, edges }) =>
+      lineOf(name, fuzzer.seen[0].subarray(first, first + edges)),
+    ),
+    ...kernels.flatMap((kernel, i) => lineOf(`src/${kernel}/kernel`, fuzzer.seen[i + 1])),
+  ];
 }
 
-/** Runs a target; answers the fuzzer, and the fault that it found, if any. */
+/** Runs a target; answers the fuzzer, the kernels that it counts in, and the fault that it found, if any. */
 export async function fuzz({
   name,
   built,
@@ -62,7 +65,7 @@ export async function fuzz({
   isBlind = false,
   corpus = [],
 }) {
-  const { target, counters } = await loadTarget(name, built);
+  const { target, counters, kernels } = await loadTarget(name, built);
   const fuzzer = new Fuzzer({ target, counters, seed, isBlind });
   const end = performance.now() + seconds * 1000;
   let finding;
@@ -75,7 +78,7 @@ export async function fuzz({
     if (error.input === undefined) throw error;
     finding = error;
   }
-  return { fuzzer, finding };
+  return { fuzzer, kernels, finding };
 }
 
 async function main() {
@@ -104,7 +107,7 @@ async function main() {
     // A planted bug is to be found from nothing.
     const corpus = values.planted || isBlind ? [] : readCorpus(name);
     const start = performance.now();
-    const { fuzzer, finding } = await fuzz({
+    const { fuzzer, kernels, finding } = await fuzz({
       name,
       built,
       seed,
@@ -123,7 +126,7 @@ async function main() {
     console.log(
       `${name}: seed ${seed}, ${fuzzer.executions} executions, ${perSecond}/s, ${fuzzer.edges} edges, corpus ${fuzzer.corpus.length}`,
     );
-    for (const line of coverageOf(fuzzer, built)) console.log(`  ${line}`);
+    for (const line of coverageOf(fuzzer, kernels, built)) console.log(`  ${line}`);
     if (finding !== undefined) {
       console.log(
         `${name}: FOUND after ${finding.executions} executions, seed ${seed}: ${finding.message}`,

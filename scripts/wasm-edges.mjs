@@ -67,9 +67,24 @@ function skipImmediates(reader, op) {
       reader.number();
       reader.number();
     }
-  } else if (op === 0xfd || (op > 0x11 && op < 0x1a) || op === 0x1c || op > 0xc4) {
+  } else if (op === 0xfd) {
+    skipVectorImmediates(reader);
+  } else if ((op > 0x11 && op < 0x1a) || op === 0x1c || op > 0xc4) {
     throw new Error(`opcode 0x${op.toString(16)} is not known to the instrumentation`);
   }
+}
+
+/** Of the vector instructions: a place in memory, sixteen bytes, or the number of a lane. */
+function skipVectorImmediates(reader) {
+  const op = reader.number();
+  const isLaneOfMemory = op >= 0x54 && op <= 0x5b;
+  if (op <= 0x0b || isLaneOfMemory || op === 0x5c || op === 0x5d) {
+    reader.number();
+    reader.number();
+  }
+  if (op === 0x0c || op === 0x0d) reader.skip(16);
+  if (isLaneOfMemory || (op >= 0x15 && op <= 0x22)) reader.skip(1);
+  if (op > 0xff) throw new Error(`opcode 0xfd ${op} is not known to the instrumentation`);
 }
 
 /** The module with its counters, and how many there are. */

@@ -16,7 +16,7 @@ const full = {
   'storm-connections': '1000',
   'replay-mib': '64',
   internal: {
-    idleRounds: 1,
+    idleRounds: 3,
     windowBytes: 4 * 1024 * 1024,
     logFrames: 400_000,
     codecRounds: 5,
@@ -54,6 +54,7 @@ export function helpText(scenarios, peerNames) {
 
   --smoke              tiny sizes and times, every message checked: that it works, not how fast
   --peers A,B          of ${peerNames.join(', ')} (default: all)
+  --beside FOLDER      another build of the project as one more peer: before and after a change
   --rounds N           rounds of each comparison (${full.rounds})
   --seconds S          measured part of each run (${full.seconds}), after --warmup S (${full.warmup})
   --latency-seconds S  the same of latency and wakeup (${full['latency-seconds']})
@@ -103,6 +104,7 @@ export function readCommandLine(scenarios, peerNames, defaults) {
       peers: { type: 'string', default: peerNames.join(',') },
       'latency-size': { type: 'string', default: '128' },
       ...Object.fromEntries(sized.map((name) => [name, text])),
+      beside: text,
       name: text,
       out: text,
     },
@@ -116,10 +118,14 @@ export function readCommandLine(scenarios, peerNames, defaults) {
     smoke: values.smoke,
     name: values.name,
     out: values.out,
+    beside: values.beside,
     chosen: oneOf('scenario', scenarios, positionals.length > 0 ? positionals : defaults),
     options: {
       smoke: values.smoke,
-      peers: oneOf('peer', peerNames, given.peers.split(',')),
+      peers: [
+        ...oneOf('peer', peerNames, given.peers.split(',')),
+        ...(values.beside === undefined ? [] : ['beside']),
+      ],
       rounds: one('rounds'),
       seconds: one('seconds'),
       warmup: one('warmup'),

@@ -18,6 +18,8 @@ struct options {
   const char *protocol; /* ms, nats, redis, mqtt or relay */
   const char *wire;     /* through a relay: the form of the messages, as one of the others */
   const char *subject;
+  const char *key_id;      /* who it is, with hmac-sha256; all its frames are keyed then */
+  const char *secret_file; /* never a secret on the command line */
   int port;
   int cpu; /* -1: not pinned */
   size_t payload_bytes;
@@ -84,5 +86,6 @@ int run_histogram(const struct options *options);
 int run_relay(const struct options *options);
 int run_answer(const struct options *options);
 int run_xxh64(const struct options *options);
+int run_siphash(const struct options *options);
 
 #endif

@@ -11,6 +11,8 @@
 #define CYCLE_MESSAGES_MIN 16
 #define SEND_BYTES_MAX (1024 * 1024)
 #define SEND_PIECES_MAX 8
+/* What is tagged is sent while it is still in the nearest caches. */
+#define KEYED_SEND_BYTES_MAX (64 * 1024)
 /* Of all receivers together; each has room for the largest message. */
 #define RECEIVE_BYTES (512 * 1024)
 #define RECEIVE_BYTES_MIN (128 * 1024)
@@ -31,6 +33,12 @@ static void prepare_cycle(struct lane *lane) {
     fill_payload(copy, payload_bytes, (uint32_t)i);
     memcpy(at + payload_byte_offset, copy, payload_bytes);
     wire->write_message(&lane->session, at, payload_bytes, i + 1);
+  }
+  for (int i = 0; i < lane->options->publishers; i++) {
+    lane->publishers[i].cycle = lane->cycle;
+    if (i == 0 || !lane->session.sending.is_set) continue;
+    lane->publishers[i].cycle = allocate(lane->cycle_bytes);
+    memcpy(lane->publishers[i].cycle, lane->cycle, lane->cycle_bytes);
   }
 }
 
@@ -84,14 +92,42 @@ void open_lane(struct lane *lane, const struct options *options, int ordinal) {
   expect_cycle(lane);
 }
 
+/**
+ * Tags messages so that `wanted_bytes` from the publisher's place on can be sent; answers how many can. A message has
+ * room for one tag, and the half-sent one has its own, so that these are less than a cycle.
+ */
+static size_t tag_ahead(struct lane *lane, struct publisher *publisher, size_t wanted_bytes) {
+  struct sip_key *key = &publisher->control->sending;
+  size_t bytes_max = lane->cycle_bytes - publisher->byte_offset % lane->message_bytes;
+  if (wanted_bytes > KEYED_SEND_BYTES_MAX) wanted_bytes = KEYED_SEND_BYTES_MAX;
+  if (wanted_bytes > bytes_max) wanted_bytes = bytes_max;
+  while (publisher->tagged_bytes < wanted_bytes) {
+    size_t from = (publisher->byte_offset + publisher->tagged_bytes) % lane->cycle_bytes;
+    size_t bytes = wanted_bytes - publisher->tagged_bytes + lane->message_bytes - 1;
+    if (bytes > lane->cycle_bytes - from) bytes = lane->cycle_bytes - from;
+    size_t count = bytes / lane->message_bytes;
+    lane->session.wire->tag(key, publisher->cycle + from, lane->options->payload_bytes, count);
+    publisher->tagged_bytes += count * lane->message_bytes;
+  }
+  return wanted_bytes;
+}
+
+/** Another frame is to leave before those that are tagged ahead. Only between messages. */
+static void forget_tags(struct lane *lane, struct publisher *publisher) {
+  publisher->control->sending.counter -= publisher->tagged_bytes / lane->message_bytes;
+  publisher->tagged_bytes = 0;
+}
+
 /** Sends from the cycle, at most `bytes_max`; answers the bytes that the socket took. */
 static size_t pump(struct lane *lane, struct publisher *publisher, size_t bytes_max) {
+  bool is_keyed = publisher->control->sending.is_set;
+  if (is_keyed) bytes_max = tag_ahead(lane, publisher, bytes_max);
   struct iovec pieces[SEND_PIECES_MAX];
   size_t piece_count = 0, offered = 0, offset = publisher->byte_offset;
   while (offered < bytes_max && piece_count < SEND_PIECES_MAX) {
     size_t piece = lane->cycle_bytes - offset;
     if (piece > bytes_max - offered) piece = bytes_max - offered;
-    pieces[piece_count++] = (struct iovec){lane->cycle + offset, piece};
+    pieces[piece_count++] = (struct iovec){publisher->cycle + offset, piece};
     offered += piece;
     offset = 0;
   }
@@ -105,6 +141,7 @@ static size_t pump(struct lane *lane, struct publisher *publisher, size_t bytes_
   }
   publisher->byte_offset = (publisher->byte_offset + (size_t)sent) % lane->cycle_bytes;
   publisher->sent_bytes += (uint64_t)sent;
+  if (is_keyed) publisher->tagged_bytes -= (size_t)sent;
   return (size_t)sent;
 }
 
@@ -136,6 +173,7 @@ size_t pump_publisher(struct lane *lane, struct publisher *publisher, bool sendi
   size_t rest = bytes_to_message_end(lane, publisher);
   bool owes_answer = publisher->control->outbox_bytes > 0;
   if (owes_answer && rest == 0) {
+    if (publisher->tagged_bytes > 0) forget_tags(lane, publisher);
     flush_outbox(publisher->control, publisher->fd);
     if (publisher->control->outbox_bytes > 0) return 0;
   }

@@ -9,7 +9,9 @@
 
 struct publisher {
   int fd;
+  uint8_t *cycle;     /* the lane's; where frames are keyed, one of its own, for it bears this connection's tags */
   size_t byte_offset; /* in the cycle */
+  size_t tagged_bytes; /* from there on, up to the end of a message */
   uint64_t sent_bytes;
   struct receiver *control;
 };

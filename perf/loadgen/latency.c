@@ -56,6 +56,7 @@ static void make_message(struct latency_run *run, uint64_t intended_ns) {
   fill_payload(payload, payload_bytes, (uint32_t)run->made);
   memcpy(payload + STAMP_BYTE_OFFSET, &intended_ns, sizeof intended_ns);
   wire->write_message(&run->session, at, payload_bytes, ++run->made);
+  if (wire->tag) wire->tag(&run->control->sending, at, payload_bytes, 1);
   run->batch_bytes += wire->message_bytes(&run->session, payload_bytes);
 }
 
@@ -142,13 +143,13 @@ int run_latency(const struct options *options) {
   const struct wire *wire = run->session.wire;
   int publisher_fd = connect_blocking(options->port);
   if (!run->session.relayed) wire->open(&run->session, publisher_fd);
+  run->control = new_receiver(&run->session, publisher_fd, RECEIVE_BYTES_MAX);
   int subscriber_fd = connect_blocking(options->port);
   if (!run->session.relayed) wire->subscribe(&run->session, subscriber_fd);
   set_nonblocking(publisher_fd);
   set_nonblocking(subscriber_fd);
 
   run->batch = allocate(BATCH_BYTES);
-  run->control = new_receiver(&run->session, publisher_fd, RECEIVE_BYTES_MAX);
   run->subscriber = new_receiver(&run->session, subscriber_fd, RECEIVE_BYTES_MAX);
   wire->expect(&run->session, run->subscriber, options->payload_bytes);
   run->subscriber->index_checked = true;

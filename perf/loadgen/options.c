@@ -23,6 +23,8 @@ static const struct option known[] = {
     {"--protocol", TEXT, AT(protocol)},
     {"--wire", TEXT, AT(wire)},
     {"--subject", TEXT, AT(subject)},
+    {"--key-id", TEXT, AT(key_id)},
+    {"--secret-file", TEXT, AT(secret_file)},
     {"--port", NUMBER_INT, AT(port)},
     {"--cpu", NUMBER_INT, AT(cpu)},
     {"--size", NUMBER_SIZE, AT(payload_bytes)},

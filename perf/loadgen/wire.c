@@ -6,6 +6,19 @@
 #include <string.h>
 #include <sys/socket.h>
 
+/** A secret is the file's bytes less one trailing newline. */
+static void read_credential(struct session *session, const struct options *options) {
+  if (session->relayed || session->wire != &wire_ms) die("only the broker itself knows --key-id");
+  if (!options->secret_file) die("--key-id wants a --secret-file");
+  FILE *file = fopen(options->secret_file, "rb");
+  if (!file) die("cannot read %s: %s", options->secret_file, strerror(errno));
+  session->secret_bytes = fread(session->secret, 1, sizeof session->secret, file);
+  if (!feof(file)) die("%s is too long for a secret", options->secret_file);
+  fclose(file);
+  if (session->secret_bytes > 0 && session->secret[session->secret_bytes - 1] == '\n') session->secret_bytes--;
+  session->key_id = options->key_id;
+}
+
 struct session new_session_on(const struct options *options, const char *subject) {
   static const struct wire *const wires[] = {&wire_ms, &wire_nats, &wire_redis, &wire_mqtt};
   struct session session = {
@@ -16,6 +29,7 @@ struct session new_session_on(const struct options *options, const char *subject
     if (strcmp(name, wires[i]->name) == 0) session.wire = wires[i];
   }
   if (!session.wire) die("unknown protocol \"%s\"", name);
+  if (options->key_id) read_credential(&session, options);
   if (strlen(subject) > SUBJECT_BYTES_MAX) die("a subject has at most %d bytes", SUBJECT_BYTES_MAX);
   return session;
 }
@@ -59,6 +73,8 @@ struct receiver *new_receiver(const struct session *session, int fd, size_t capa
   receiver->sequence_last = UINT64_MAX;
   receiver->index_last = UINT32_MAX;
   receiver->check_mask = CHECK_ONE_IN - 1;
+  receiver->sending = session->sending;
+  receiver->receiving = session->receiving;
   return receiver;
 }
 
@@ -80,9 +96,11 @@ long receive_some(struct receiver *receiver) {
 
 void flush_outbox(struct receiver *receiver, int fd) {
   if (receiver->outbox_bytes == 0) return;
+  if (receiver->sending.is_set) receiver->wire->tag_outbox(receiver);
   ssize_t sent = send(fd, receiver->outbox, receiver->outbox_bytes, MSG_NOSIGNAL | MSG_DONTWAIT);
   if (sent <= 0) return;
   receiver->outbox_bytes -= (size_t)sent;
+  receiver->outbox_tagged -= receiver->outbox_tagged < (size_t)sent ? receiver->outbox_tagged : (size_t)sent;
   memmove(receiver->outbox, receiver->outbox + sent, receiver->outbox_bytes);
 }
 

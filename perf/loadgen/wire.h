@@ -12,6 +12,7 @@
 #define LOADGEN_WIRE_H
 
 #include "common.h"
+#include "siphash.h"
 
 #define FRAME_HEADER_BYTES 40
 #define PAYLOAD_BYTES_MAX 65496
@@ -23,6 +24,7 @@
 /* Without --verify one message in this many has its checks computed. A power of two. */
 #define CHECK_ONE_IN 64
 #define OUTBOX_BYTES 4096
+#define SECRET_BYTES_MAX 1024
 
 struct wire;
 
@@ -34,6 +36,10 @@ struct session {
   const char *from;       /* ms: where a subscription begins, new or first */
   uint32_t stream;        /* ms: what OPENED said */
   uint64_t sequence_next; /* ms: what SUBSCRIBED said, the first that will come */
+  const char *key_id;     /* ms: who it says it is, and proves; NULL: nobody */
+  uint8_t secret[SECRET_BYTES_MAX];
+  size_t secret_bytes;
+  struct sip_key sending, receiving; /* ms: of the connection that was opened last */
 };
 
 struct receiver {
@@ -75,8 +81,11 @@ struct receiver {
   void (*on_message)(struct receiver *receiver, const uint8_t *payload);
   void *context;
 
+  struct sip_key sending, receiving; /* ms: of this connection */
+
   uint8_t outbox[OUTBOX_BYTES]; /* answers that are owed: PONG */
   size_t outbox_bytes;
+  size_t outbox_tagged; /* of these bytes so many are done; the rest is tagged when it is sent */
 };
 
 struct wire {
@@ -90,6 +99,11 @@ struct wire {
   size_t (*payload_byte_offset)(const struct session *session, size_t payload_bytes);
   /** Writes all around the payload, which lies at `at + payload_byte_offset` already. */
   void (*write_message)(const struct session *session, uint8_t *at, size_t payload_bytes, uint64_t sequence);
+
+  /** Where the direction is keyed: the tags of `count` messages side by side, in the order in which they are sent. May be NULL. */
+  void (*tag)(struct sip_key *key, uint8_t *at, size_t payload_bytes, size_t count);
+  /** The same for what the outbox holds. */
+  void (*tag_outbox)(struct receiver *receiver);
 
   /** Fills in `head`, `sequence` and the sizes of what a subscriber will see. */
   void (*expect)(const struct session *session, struct receiver *receiver, size_t payload_bytes);

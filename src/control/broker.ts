@@ -16,6 +16,7 @@ import type { CredentialEntry } from '../config/credentials.js';
 import type { Config } from '../config/table.js';
 import { asError, MemoryStreamerError } from '../errors.js';
 import { INTEGRITY_KEYED } from '../frame/handshake.js';
+import { PROTOCOL_VERSION } from '../frame/layout.js';
 import type { Logger } from '../log.js';
 import {
   createArena,
@@ -239,6 +240,7 @@ class RunningBroker implements Broker {
       settings: {
         ...hotSettings(config),
         serverName: `memorystreamer/${VERSION}`,
+        versions: [PROTOCOL_VERSION],
         auth: this.#authSettings(),
       },
     };

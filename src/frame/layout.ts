@@ -34,7 +34,10 @@ export const HEADER_CHECKED_BYTES = 36;
 
 /** The bytes `4D 53`, read as a little-endian u16. */
 export const MAGIC = 0x534d;
+/** In logs, and on connections until WELCOME says otherwise. */
 export const PROTOCOL_VERSION = 1;
+/** The newest that is spoken. */
+export const PROTOCOL_VERSION_NEWEST = 1;
 
 export const FLAG_ACK_REQUESTED = 0x0001;
 /** @public Reserved by the protocol for groups. */

@@ -20,22 +20,30 @@ export interface AreaPlan {
   readonly streamFlagsAt: number;
   readonly bucketsAt: number;
   readonly bucketMask: number;
-  /** By pool: where its rows begin within the area, and how many there are. */
+  /** By pool: where its rows begin within the area, how many there are, and the bytes of one. */
   readonly poolAt: readonly number[];
   readonly poolRows: readonly number[];
+  readonly poolRowBytes: readonly number[];
 }
 
-/** Bytes of a row, by pool. */
-export const POOL_ROW_SIZES: readonly number[] = [
-  layout.PUBLICATION_BYTES,
-  layout.CURSOR_ROW_BYTES,
-  layout.SUBSCRIPTION_BYTES,
-  layout.OUT_BLOCK_BYTES,
-  layout.SMALL_STASH_BYTES,
-  layout.LARGE_STASH_BYTES,
-  layout.RECEIVE_BLOCK_BYTES,
-  layout.KEYS_BYTES,
-];
+/** A receive block takes so small a part of a shard's budget, unless that were less than the smallest block. */
+const RECEIVE_BLOCK_PART = 1 / 64;
+
+/** Bytes of a row, by pool. `budget` is what all tables of a shard may take. */
+function rowBytesOf(budget: number): number[] {
+  const bytes: number[] = [];
+  bytes[layout.POOL_PUBLICATIONS] = layout.PUBLICATION_BYTES;
+  bytes[layout.POOL_CURSORS] = layout.CURSOR_ROW_BYTES;
+  bytes[layout.POOL_SUBSCRIPTIONS] = layout.SUBSCRIPTION_BYTES;
+  bytes[layout.POOL_OUT_BLOCKS] = layout.OUT_BLOCK_BYTES;
+  bytes[layout.POOL_SMALL_STASHES] = layout.SMALL_STASH_BYTES;
+  bytes[layout.POOL_LARGE_STASHES] = layout.LARGE_STASH_BYTES;
+  bytes[layout.POOL_KEYS] = layout.KEYS_BYTES;
+  let block = layout.RECEIVE_BLOCK_BYTES_MAX;
+  while (block > layout.RECEIVE_BLOCK_BYTES_MIN && block > budget * RECEIVE_BLOCK_PART) block /= 2;
+  bytes[layout.POOL_RECEIVE_BLOCKS] = block;
+  return bytes;
+}
 
 const align = (bytes: number, to: number): number => Math.ceil(bytes / to) * to;
 const clamp = (value: number, low: number, high: number): number =>
@@ -45,6 +53,7 @@ const clamp = (value: number, low: number, high: number): number =>
 export function planArea(options: AreaOptions): AreaPlan {
   const budget = options.arenaBytes / 4 / options.shards;
   const share = (part: number, rowBytes: number): number => (budget * part) / rowBytes;
+  const poolRowBytes = rowBytesOf(budget);
   const poolRows: number[] = [];
   poolRows[layout.POOL_PUBLICATIONS] = clamp(share(1 / 16, layout.PUBLICATION_BYTES), 1024, 262144);
   poolRows[layout.POOL_CURSORS] = clamp(share(1 / 8, layout.CURSOR_ROW_BYTES), 1024, 262144);
@@ -52,7 +61,8 @@ export function planArea(options: AreaOptions): AreaPlan {
   poolRows[layout.POOL_OUT_BLOCKS] = clamp(share(1 / 8, layout.OUT_BLOCK_BYTES), 64, 8192);
   poolRows[layout.POOL_SMALL_STASHES] = clamp(share(1 / 16, layout.SMALL_STASH_BYTES), 64, 16384);
   poolRows[layout.POOL_LARGE_STASHES] = clamp(share(1 / 8, layout.LARGE_STASH_BYTES), 8, 512);
-  poolRows[layout.POOL_RECEIVE_BLOCKS] = clamp(share(1 / 8, layout.RECEIVE_BLOCK_BYTES), 3, 64);
+  const blockBytes = poolRowBytes[layout.POOL_RECEIVE_BLOCKS]!;
+  poolRows[layout.POOL_RECEIVE_BLOCKS] = clamp(share(1 / 8, blockBytes), 3, 64);
   poolRows[layout.POOL_KEYS] = clamp(share(1 / 64, layout.KEYS_BYTES), 1024, 65536);
 
   const streamListsAt = layout.AREA_HEADER_BYTES;
@@ -64,7 +74,7 @@ export function planArea(options: AreaOptions): AreaPlan {
   const poolAt: number[] = [];
   for (let pool = 0; pool < layout.POOL_COUNT; pool++) {
     poolAt[pool] = at;
-    at = align(at + poolRows[pool]! * POOL_ROW_SIZES[pool]!, 4096);
+    at = align(at + poolRows[pool]! * poolRowBytes[pool]!, 4096);
   }
   return {
     bytes: at,
@@ -74,6 +84,7 @@ export function planArea(options: AreaOptions): AreaPlan {
     bucketMask: buckets - 1,
     poolAt,
     poolRows,
+    poolRowBytes,
   };
 }
 
@@ -110,7 +121,7 @@ export function writeArea(
   for (let pool = 0; pool < layout.POOL_COUNT; pool++) {
     const at = layout.AREA_POOLS + pool * layout.POOL_BYTES;
     write(at + layout.POOL_BASE, areaAt + plan.poolAt[pool]!);
-    write(at + layout.POOL_ROW_BYTES, POOL_ROW_SIZES[pool]!);
+    write(at + layout.POOL_ROW_BYTES, plan.poolRowBytes[pool]!);
     write(at + layout.POOL_ROWS, plan.poolRows[pool]!);
   }
 }

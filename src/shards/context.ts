@@ -33,6 +33,8 @@ export interface AuthSettings {
 }
 
 export interface ShardSettings extends HotSettings {
+  /** Versions of the protocol that are spoken; its kernel must be built for them. */
+  readonly versions: readonly number[];
   readonly auth: AuthSettings;
   /** As WELCOME gives it: `memorystreamer/0.1.0`. */
   readonly serverName: string;

@@ -58,7 +58,7 @@ export class Handshakes {
     this.#random = random;
     const { isRequired, isKeyingRequired } = context.settings.auth;
     this.#policy = {
-      versions: [PROTOCOL_VERSION],
+      versions: context.settings.versions,
       isAuthenticationRequired: isRequired || isKeyingRequired,
       isKeyingRequired,
     };
@@ -211,7 +211,8 @@ export class Handshakes {
     const { kernel, settings } = this.#context;
     this.#strangers.delete(slot);
     this.#context.lower(slot, layout.FLAG_STRANGER);
-    if (answer?.keys && kernel.freeRows(layout.POOL_KEYS) === 0) {
+    const isOther = asked.version !== PROTOCOL_VERSION;
+    if ((answer?.keys || isOther) && kernel.freeRows(layout.POOL_KEYS) === 0) {
       const text = 'this shard has no room for the keys of another connection';
       this.#lifecycle.error(slot, codes.CODE_SERVER_FULL, 0, asked.requestId, text);
       return;
@@ -230,8 +231,10 @@ export class Handshakes {
       this.#lifecycle.closeSlow(slot);
       return;
     }
-    // WELCOME is the last frame without a tag, as PROOF was.
+    // WELCOME is the last frame without a tag, as PROOF was, and of version 1.
     if (answer?.keys) this.#openKeys(slot, answer.keys);
+    else if (isOther) kernel.openVersion(slot);
+    if (isOther) this.#context.set(slot, layout.CONNECTION_VERSION, asked.version);
   }
 
   #nameOf(slot: number): string {

@@ -34,12 +34,6 @@ import * as layout from './layout.js';
 import type { Lifecycle } from './lifecycle.js';
 import type { Requests } from './requests.js';
 
-/**
- * Receives of one connection before the next one has its turn, and before what came is delivered: with
- * one block at a time all that a byte passes through stays in the cache.
- */
-const RECEIVES_PER_TURN = 1;
-
 /** Where the bytes that are being handled lie. */
 const IN_BLOCK = -1;
 const IN_KERNEL = 0;
@@ -54,25 +48,27 @@ export class Input {
   readonly #heldByStream = new Map<number, Set<number>>();
   #block = 0;
   #blockAt = 0;
+  readonly #blockBytes: number;
+  /** Bytes that were received so far, from all connections. */
+  receivedBytes = 0;
 
   constructor(context: ShardContext, lifecycle: Lifecycle, requests: Requests) {
     this.#context = context;
     this.#lifecycle = lifecycle;
     this.#requests = requests;
+    const pool = layout.AREA_POOLS + layout.POOL_RECEIVE_BLOCKS * layout.POOL_BYTES;
+    this.#blockBytes = context.u32(context.areaAt + pool + layout.POOL_ROW_BYTES);
     this.#takeBlock();
   }
 
-  /** Reads what a socket has, as far as its turn goes. True: it may have more. */
+  /** Reads a block of what a socket has. True: it may have more, and be received from again. */
   receive(slot: number): boolean {
     const context = this.#context;
-    for (let i = 0; i < RECEIVES_PER_TURN; i++) {
-      const flags = context.flags(slot);
-      if (flags & layout.FLAG_LINGERING) this.#lifecycle.discard(slot);
-      if (flags & (FLAGS_HELD | layout.FLAG_CLOSING)) return false;
-      if (!(flags & layout.FLAG_READABLE)) return false;
-      if (!this.#receiveOnce(slot)) return false;
-    }
-    return context.has(slot, layout.FLAG_READABLE);
+    const flags = context.flags(slot);
+    if (flags & layout.FLAG_LINGERING) this.#lifecycle.discard(slot);
+    if (flags & (FLAGS_HELD | layout.FLAG_CLOSING)) return false;
+    if (!(flags & layout.FLAG_READABLE)) return false;
+    return this.#receiveOnce(slot) && context.has(slot, layout.FLAG_READABLE);
   }
 
   /** True: this connection may be received from again at once. */
@@ -84,7 +80,7 @@ export class Input {
       kernel.freeRows(layout.POOL_RECEIVE_BLOCKS) === 0;
     if (isScarce) return this.#receiveScarce(slot);
     const before = this.#loadStash(slot);
-    return this.#receiveInto(slot, before, layout.RECEIVE_BLOCK_BYTES - before);
+    return this.#receiveInto(slot, before, this.#blockBytes - before);
   }
 
   #receiveInto(slot: number, before: number, wantedBytes: number): boolean {
@@ -95,6 +91,7 @@ export class Input {
       if (before > 0) this.#leave(slot, this.#blockAt, this.#blockAt + before, IN_BLOCK);
       return this.#nothingReceived(slot, received);
     }
+    this.receivedBytes += received;
     context.set(slot, layout.CONNECTION_HEARD, context.tick);
     // Edge-triggered: a short read says that the kernel has no more, and will tell of what comes next.
     if (received < wantedBytes) this.#clearReadable(slot);
@@ -131,8 +128,9 @@ export class Input {
     const { sys, shared } = context;
     if (context.get(slot, layout.CONNECTION_INPUT) !== 0) return this.#completeFrame(slot);
     const fd = shared.fd(slot);
-    const peeked = sys.peek(fd, this.#blockAt, layout.RECEIVE_BLOCK_BYTES);
+    const peeked = sys.peek(fd, this.#blockAt, this.#blockBytes);
     if (peeked <= 0) return this.#nothingReceived(slot, peeked);
+    this.receivedBytes += peeked;
     context.set(slot, layout.CONNECTION_HEARD, context.tick);
     this.#consumed = 0;
     const generation = shared.generation(slot);
@@ -344,7 +342,7 @@ export class Input {
   /** All of it is handled, or will never be: a parked block goes back. */
   #release(slot: number, source: Source): void {
     if (source <= 0) {
-      this.#consumed = layout.RECEIVE_BLOCK_BYTES;
+      this.#consumed = this.#blockBytes;
       return;
     }
     // The connection's end has given it back already, if there was one.

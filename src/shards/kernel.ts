@@ -35,6 +35,8 @@ export interface BrokerKernel extends RingKernel {
   checkOf(slot: number, byteOffset: number, byteCount: number): number;
   /** Keys both directions from their next frame on, by the 32 bytes in AREA_NEW_KEYS, which it wipes. 0: no row is left. */
   openKeys(slot: number): number;
+  /** For a connection without keys whose version is not that of logs: its frames are made for it from the next one on. 0: no row is left. */
+  openVersion(slot: number): number;
   /** Wipes the keys, if there are any. */
   closeKeys(slot: number): void;
   /** The frame at which `ingest` stopped is handled: the next one is due. */

@@ -100,6 +100,8 @@ export const CONNECTION_READY_CURSORS = 112;
 export const CONNECTION_LOW_WATER = 116;
 /** u32: the row of its keys (POOL_KEYS); 0 = frames are checked, not keyed. */
 export const CONNECTION_KEYS = 120;
+/** u32: the version that it speaks, where it is not that of logs; else 0. */
+export const CONNECTION_VERSION = 124;
 
 export const CONNECTION_FREE = 0;
 export const CONNECTION_HANDED = 1;
@@ -173,10 +175,10 @@ export const AREA_PEER = 560;
 /** u32 each: ERROR frames sent by this shard, by code. */
 export const AREA_ERROR_COUNTS = 3072;
 export const ERROR_COUNTS = 64;
-/** What one send to a keyed connection is made of: its spans, and a header made anew for each frame. */
+/** What one send to a keyed connection is made of: its spans, and the headers and small frames that are made for it. */
 export const AREA_KEYED_SPANS = 4096;
-export const AREA_KEYED_HEADERS = 12288;
-export const AREA_METERS = 32768;
+export const AREA_KEYED_SCRATCH = 8192;
+export const AREA_METERS = 139264;
 
 // ---- Meters, at AREA_METERS: histograms of what a shard does, written by it alone, read by control (meters.ts) ----
 /** Whether there are any: false in a build that shows what they cost. */
@@ -212,10 +214,11 @@ export const SPAN_REF_REST = -1;
 export const SPAN_REF_OUT = -2;
 /** Of a keyed connection: the rest of a half-sent header. */
 export const SPAN_REF_REST_HEADER = -3;
-/** Frames that one send to a keyed connection carries at most: each takes two spans, and the kernel takes 1,024. */
-export const KEYED_FRAMES_MAX = 480;
-/** Two for each of them, and those of what is sent before them. */
-export const KEYED_SPANS_MAX = 992;
+/** Bytes of one send to a keyed connection, if it is more than one frame: tags of what the kernel does not take are made in vain. */
+export const KEYED_SEND_BYTES_MAX = 131072;
+/** Frames up to this are copied beside their headers; one that is not takes two spans. */
+export const KEYED_COPY_BYTES_MAX = 2048;
+export const KEYED_SPANS_MAX = 256;
 
 // ---- Row of a keyed connection's keys (frame/layout.ts: KEY_FIRST …), wiped when it is given back ----
 export const KEYS_BYTES = 128;
@@ -224,6 +227,8 @@ export const KEYS_IN = 0;
 export const KEYS_OUT = 24;
 /** u32: how many bytes at the end of the header below are still to be sent. */
 export const KEYS_REST_BYTES = 48;
+/** u32: 1 = there is no key; the row is for frames of another version than that of logs. */
+export const KEYS_NONE = 52;
 export const KEYS_REST_HEADER = 56;
 
 // ---- Publication row: a stream that a connection has opened ----
@@ -277,7 +282,9 @@ export const OUT_BLOCKS_HELD = 4;
 
 export const SMALL_STASH_BYTES = 1024;
 export const LARGE_STASH_BYTES = 65536;
-export const RECEIVE_BLOCK_BYTES = 262144;
+/** What one `recv` may take: the more the fewer wake-ups there are for a byte. Shards with little memory have smaller blocks. */
+export const RECEIVE_BLOCK_BYTES_MIN = 262144;
+export const RECEIVE_BLOCK_BYTES_MAX = 1048576;
 
 /** What `ingest` answers. */
 export const INGEST_DONE = 0;

@@ -27,8 +27,10 @@ const WAIT_MS_MAX = 100;
 const WAIT_MS_TIMED = 20;
 const ADOPTIONS_PER_TURN = 64;
 const RECEIVERS_PER_TURN = 64;
+/** What came is delivered before more is received: so it is still in the cache, and a turn does not last long. */
+const RECEIVE_BYTES_PER_TURN = 1_048_576;
 const SENDERS_PER_TURN = 256;
-const RECEIVES_BEFORE_GOODBYE = 4;
+const RECEIVE_BYTES_BEFORE_GOODBYE = 1_048_576;
 const SENDS_PER_CONNECTION = 4;
 /** After so many connections the clock that their delays are measured by is read again. */
 const SENDERS_PER_CLOCK = 16;
@@ -335,9 +337,17 @@ export class Shard {
     this.#receivers = this.#receiversNext;
     this.#receiversNext = slots;
     const count = Math.min(slots.length, RECEIVERS_PER_TURN);
-    for (let i = 0; i < count; i++) this.#receiveFrom(slots[i]!);
-    for (let i = count; i < slots.length; i++) this.#receivers.push(slots[i]!);
-    slots.length = 0;
+    const bytesMax = this.input.receivedBytes + RECEIVE_BYTES_PER_TURN;
+    // Who was not received from is first in the next turn.
+    let i = 0;
+    while (i < count && this.input.receivedBytes < bytesMax) this.#receiveFrom(slots[i++]!);
+    slots.copyWithin(0, i);
+    slots.length -= i;
+    const again = this.#receivers;
+    for (const slot of again) slots.push(slot);
+    again.length = 0;
+    this.#receivers = slots;
+    this.#receiversNext = again;
   }
 
   #receiveFrom(slot: number): void {
@@ -594,7 +604,8 @@ export class Shard {
     if (context.has(slot, layout.FLAG_CLOSING | layout.FLAG_GOODBYE)) return;
     context.raise(slot, layout.FLAG_READABLE);
     // A publisher at full speed never pauses: so much is taken, and what comes after it is late.
-    for (let i = 0; i < RECEIVES_BEFORE_GOODBYE && this.input.receive(slot); i++);
+    const bytesMax = this.input.receivedBytes + RECEIVE_BYTES_BEFORE_GOODBYE;
+    while (this.input.receivedBytes < bytesMax && this.input.receive(slot));
     if (context.shared.fd(slot) < 0) return;
     // One that is held is said goodbye when it is not; see `#advanceState`.
     if (context.flags(slot) & (FLAGS_HELD | layout.FLAG_CLOSING)) return;

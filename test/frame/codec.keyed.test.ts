@@ -144,6 +144,54 @@ describe('keyed frames', () => {
     expect(kernel.u64[(sendKey.byteOffset + 16) / 8]).toBe(counter);
   });
 
+  /** Lengths of frames side by side: all alike, and each with others before and behind it. */
+  const runs = (): number[][] => {
+    const some = [0, 1, 7, 8, 9, 16, 130];
+    const alike = [0, 3, 8, 40, 128, 1000].map((length) => Array<number>(7).fill(length));
+    const mixed = some.flatMap((a) => some.flatMap((b) => some.map((c) => [a, b, c, 5])));
+    return [...alike, ...mixed];
+  };
+
+  it('side by side, whatever their lengths, are judged as each would be alone', () => {
+    const { encoder, decoder } = keyedEnds(SECRET);
+    let counter = 0n;
+    for (const lengths of runs()) {
+      const frames = lengths.map((length, i) => {
+        encoder.clear();
+        encoder.put({ type: TYPE_DATA, stream: 3, payload: pattern(length + i).subarray(i) });
+        const bytes = Buffer.from(encoder.view());
+        expect(hex(bytes.subarray(32, 40))).toBe(slowTag(SECRET, counter++, bytes));
+        return bytes;
+      });
+      decoder.push(Buffer.concat(frames));
+      expect(takeFrames(decoder), lengths.join()).toHaveLength(frames.length);
+    }
+    expect(decoder.fault).toBe(0);
+  });
+
+  it.each([0, 1, 2, 3, 4, 5])(
+    'side by side: a bit that is changed in frame %i of six ends it there, whatever follows',
+    (spoiled) => {
+      for (const lengths of [
+        [13, 13, 13, 13, 13, 13],
+        [13, 50, 9, 0, 13, 8],
+      ]) {
+        for (const place of [16, 33]) {
+          const { encoder, decoder } = keyedEnds(SECRET);
+          const frames = lengths.map((length) => {
+            encoder.clear();
+            encoder.put({ type: TYPE_DATA, stream: 3, sequence: 1n, payload: pattern(length) });
+            return Buffer.from(encoder.view());
+          });
+          frames[spoiled]![place]! ^= 1;
+          decoder.push(Buffer.concat(frames));
+          expect(takeFrames(decoder), `${lengths.join()}, byte ${place}`).toHaveLength(spoiled);
+          expect(decoder.fault).toBe(CODE_BAD_TAG);
+        }
+      }
+    },
+  );
+
   const sequence = () => {
     const ends = keyedEnds(SECRET);
     const frames = [TYPE_OPEN, TYPE_DATA, TYPE_DATA, TYPE_PING].map((type, index) => {

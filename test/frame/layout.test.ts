@@ -29,6 +29,7 @@ it('the header is laid out as the protocol says', () => {
     KEY_SECRET_BYTES: 16,
     MAGIC: 0x534d,
     PROTOCOL_VERSION: 1,
+    PROTOCOL_VERSION_NEWEST: 1,
     FLAG_ACK_REQUESTED: 1,
     FLAG_REDELIVERED: 2,
     FLAG_KEYED: 0x8000,

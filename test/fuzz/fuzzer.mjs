@@ -1,23 +1,6 @@
 // A fuzzer that is guided by coverage: an input that reaches an edge, or reaches it more often than any before, is kept
 // and changed further. All chance comes from a seed, so that a run of so many executions can be had again.
-
-/** Numbers that follow from a seed (Mulberry32). */
-export class Chance {
-  #state;
-  constructor(seed) {
-    this.#state = seed >>> 0;
-  }
-  below(end) {
-    this.#state = (this.#state + 0x6d2b79f5) >>> 0;
-    let value = this.#state;
-    value = Math.imul(value ^ (value >>> 15), value | 1);
-    value ^= value + Math.imul(value ^ (value >>> 7), value | 61);
-    return Math.floor((((value ^ (value >>> 14)) >>> 0) / 2 ** 32) * end);
-  }
-  one(items) {
-    return items[this.below(items.length)];
-  }
-}
+import { Chance } from './chance.mjs';
 
 const INPUT_BYTES_MAX = 1024;
 const PIONEERS = 4;

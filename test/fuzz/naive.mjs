@@ -133,7 +133,7 @@ export function decode(bytes, key) {
 }
 
 /** Undefined: a whole frame stands there; 0: more bytes are needed; else the code. */
-function faultOf(bytes, key, counter) {
+export function faultOf(bytes, key, counter) {
   for (const [i, byte] of [0x4d, 0x53].entries())
     if (bytes.length > i && bytes[i] !== byte) return 1;
   if (bytes.length > 2 && bytes[2] !== 1) return 2;

@@ -4,18 +4,24 @@ import { createHash, createHmac, hkdfSync } from 'node:crypto';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { TextDecoder } from 'node:util';
+import { ingest } from './ingest.mjs';
 import * as naive from './naive.mjs';
 
 /** Names of the targets, and how each is made of the modules that were built with counters. */
-export const TARGETS = { decoder, handshake, subject, config };
+export const TARGETS = { decoder, ingest, handshake, subject, config };
 
-/** The target, and the arrays that its edges are counted in. */
+/** The target, the arrays that its edges are counted in, and which kernels' those behind the first are. */
 export async function loadTarget(name, built) {
   globalThis.fuzzEdges ??= new Uint8Array(built.javascriptEdges);
   const load = (path) => import(pathToFileURL(join(built.folder, 'src', path)).href);
   const counters = [globalThis.fuzzEdges];
-  const target = await TARGETS[name](load, (more) => counters.push(more), built);
-  return { target, counters };
+  const kernels = [];
+  const addCounters = (kernel, more) => {
+    kernels.push(kernel);
+    counters.push(more);
+  };
+  const target = await TARGETS[name](load, addCounters, built);
+  return { target, counters, kernels };
 }
 
 const text = (value) => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value));
@@ -27,14 +33,14 @@ async function decoder(load, addCounters, built) {
   const { FrameDecoder } = await load('frame/codec.js');
   const { FrameKernel, FrameKey } = await load('frame/frame-kernel.js');
   const { TYPES_FROM_CLIENT } = await load('frame/names.js');
-  const kernelEdges = built.edges - built.javascriptEdges;
+  const kernelEdges = built.kernels.frame.edges;
   const capacityBytes = 4 * 65536;
   const kernel = new FrameKernel(
     FrameDecoder.areaBytes(capacityBytes) + FrameKey.areaBytes + kernelEdges + 16,
   );
   const base = kernel.reserve(kernelEdges);
   kernel.call.edgeBase.value = base;
-  addCounters(kernel.bytes.subarray(base, base + kernelEdges));
+  addCounters('frame', kernel.bytes.subarray(base, base + kernelEdges));
   const key = new FrameKey(kernel);
   const found = new FrameDecoder(kernel, TYPES_FROM_CLIENT, capacityBytes, key);
   const secret = Buffer.from('000102030405060708090a0b0c0d0e0f', 'hex');

@@ -216,6 +216,19 @@ describe('the benchmark script', () => {
     expect(readFileSync(join(scratch, 'smoke.html'), 'utf8')).toContain('A smoke run');
   }, 120_000);
 
+  it('measures another build as one more peer', async () => {
+    const out = join(scratch, 'beside.json');
+    const args = ['rtt', '--smoke', '--peers', 'memorystreamer', '--beside', root, '--out', out];
+    await perf(args);
+    const { results } = JSON.parse(readFileSync(out, 'utf8')) as {
+      results: { rtt: { figures: Figure[] } };
+    };
+    const of = (name: string) => results.rtt.figures.find((figure) => figure.peer === name);
+    expect(of('memorystreamer')).toMatchObject({ failed: null, missing: null });
+    expect(of('beside')).toMatchObject({ failed: null, missing: null });
+    expect(of('beside')!.runs).toHaveLength(1);
+  }, 30_000);
+
   it('goes on after a scenario that failed, and ends with status 1', async () => {
     const out = join(scratch, 'failed.json');
     // More connections than there may be files.
@@ -264,22 +277,10 @@ describe('the benchmark script', () => {
     ['speed', '"speed"'],
     ['throughput --peers kafka', '"kafka"'],
     ['throughput --sizes many', '--sizes wants numbers'],
+    ['throughput --beside /nowhere', '--beside /nowhere: there is no build in it'],
   ])('refuses what it does not know: %s', async (args, said) => {
     await expect(perf(args.split(' '))).rejects.toMatchObject({
       stderr: expect.stringContaining(said) as string,
     });
-  });
-
-  it('measures keyed frames beside plain ones in its smoke size', async () => {
-    const { stdout } = await run(process.execPath, ['perf/keyed.mjs', '--smoke'], { cwd: root });
-    expect(stdout).toMatch(/plain 128 B.*\nkeyed 128 B/);
-    expect(stdout).not.toContain('VOID');
-  });
-
-  it('measures handshakes, good and bad ones, in its smoke size', async () => {
-    const { stdout } = await run(process.execPath, ['perf/handshake.mjs', '--smoke'], {
-      cwd: root,
-    });
-    expect(stdout).toMatch(/connections\/s[^]*alone[^]*bad attempts/);
   });
 });

@@ -53,23 +53,28 @@ test('the kept corpus and some thousand inputs more break no rule, in any target
     expect(kept, target).toBeGreaterThan(5);
     expect(stdout).toContain(`${target}: seed 1, 3000 executions`);
   }
-  expect(readdirSync(CORPUS)).toEqual(['config', 'decoder', 'handshake', 'subject']);
+  expect(readdirSync(CORPUS)).toEqual(['config', 'decoder', 'handshake', 'ingest', 'subject']);
 });
 
 /** Three runs of thousands of executions, each a process. */
-const FUZZ_TIMES = { timeout: 120_000 };
+const FUZZ_TIMES = { timeout: 240_000 };
 
-test(
-  'guided by edges it finds a planted bug, and the seed finds it again; without guidance it does not',
+test.each([
+  ['decoder', '3'],
+  ['ingest', '6'],
+])(
+  'guided by edges it finds a bug planted in the way of %s, and the seed finds it again; without guidance it does not',
   FUZZ_TIMES,
-  () => {
-    const args = ['--target', 'decoder', '--planted', '--executions', '20000', '--seed', '3'];
-    const [first, second, blind] = [fuzz(...args), fuzz(...args), fuzz(...args, '--blind')];
-    expect(first.code).toBe(1);
-    const found = /FOUND after \d+ executions, seed 3[^]*input [0-9a-f]+\n/.exec(first.stdout);
+  (target, seed) => {
+    const args = ['--target', target, '--planted', '--seed', seed, '--executions'];
+    const first = fuzz(...args, '100000');
+    expect(first.code, first.stdout).toBe(1);
+    const found = /FOUND after (\d+) executions, seed \d+[^]*input [0-9a-f]+\n/.exec(first.stdout);
     expect(found, first.stdout).not.toBeNull();
-    expect(/FOUND[^]*/.exec(second.stdout)?.[0]).toBe(/FOUND[^]*/.exec(first.stdout)![0]);
+    const again = fuzz(...args, '100000');
+    expect(/FOUND[^]*/.exec(again.stdout)?.[0]).toBe(/FOUND[^]*/.exec(first.stdout)![0]);
     expect(first.stdout.match(/after \d+: \d+ edges/g)!.length).toBeGreaterThan(5);
+    const blind = fuzz(...args, found![1]!, '--blind');
     expect(blind.code, blind.stdout).toBe(0);
   },
 );

@@ -1,12 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import {
-  connectionSlots,
-  planArea,
-  POOL_ROW_SIZES,
-  sharedBytes,
-  writeArea,
-} from '../../src/shards/area.js';
+import { connectionSlots, planArea, sharedBytes, writeArea } from '../../src/shards/area.js';
 import * as layout from '../../src/shards/layout.js';
 
 const MIB = 1024 * 1024;
@@ -29,7 +23,7 @@ test('the parts of an area are disjoint, in order, aligned, and end within it', 
         for (let pool = 0; pool < layout.POOL_COUNT; pool++) {
           expect(plan.poolAt[pool]).toBeGreaterThanOrEqual(end);
           expect(plan.poolAt[pool]! % 4096).toBe(0);
-          end = plan.poolAt[pool]! + plan.poolRows[pool]! * POOL_ROW_SIZES[pool]!;
+          end = plan.poolAt[pool]! + plan.poolRows[pool]! * plan.poolRowBytes[pool]!;
         }
         expect(plan.bytes).toBeGreaterThanOrEqual(end);
       },
@@ -64,7 +58,7 @@ test('the header of an area says where all of it lies', () => {
   for (let pool = 0; pool < layout.POOL_COUNT; pool++) {
     const at = layout.AREA_POOLS + pool * layout.POOL_BYTES;
     expect(word(at + layout.POOL_BASE)).toBe(65536 + plan.poolAt[pool]!);
-    expect(word(at + layout.POOL_ROW_BYTES)).toBe(POOL_ROW_SIZES[pool]);
+    expect(word(at + layout.POOL_ROW_BYTES)).toBe(plan.poolRowBytes[pool]);
     expect(word(at + layout.POOL_ROWS)).toBe(plan.poolRows[pool]);
   }
 });
@@ -77,4 +71,16 @@ test('there are more slots than connections, and the shared area holds them all'
         (connectionSlots(connections) + 1) * layout.CONNECTION_BYTES,
     );
   }
+});
+
+test('a receive block is as large as the memory of its shard allows', () => {
+  const blockBytes = (mebibytes: number, shards: number): number => {
+    const size = { arenaBytes: mebibytes * MIB, shards, connections: 10, streams: 10 };
+    return planArea(size).poolRowBytes[layout.POOL_RECEIVE_BLOCKS]!;
+  };
+  expect(blockBytes(1024, 1)).toBe(layout.RECEIVE_BLOCK_BYTES_MAX);
+  expect(blockBytes(1024, 4)).toBe(layout.RECEIVE_BLOCK_BYTES_MAX);
+  expect(blockBytes(1024, 8)).toBe(layout.RECEIVE_BLOCK_BYTES_MAX / 2);
+  expect(blockBytes(16, 1)).toBe(layout.RECEIVE_BLOCK_BYTES_MIN);
+  expect(blockBytes(4, 63)).toBe(layout.RECEIVE_BLOCK_BYTES_MIN);
 });

@@ -68,13 +68,14 @@ test('a stash holds the largest frame, an output block its largest frame, a send
 });
 
 test('what one send to a keyed connection is made of fits its place, and the kernel’s limit', () => {
-  const spans = 2 * layout.KEYED_FRAMES_MAX + layout.SPANS_MAX;
-  expect(spans).toBeLessThanOrEqual(layout.KEYED_SPANS_MAX);
+  // Before the frames of logs the rest of a half-sent one, in two, and all output blocks.
+  const framesMax = layout.KEYED_SEND_BYTES_MAX / layout.KEYED_COPY_BYTES_MAX;
+  expect(2 + layout.OUT_BLOCKS_MAX + 2 * framesMax).toBeLessThanOrEqual(layout.KEYED_SPANS_MAX);
   expect(layout.KEYED_SPANS_MAX).toBeLessThanOrEqual(1024);
   const spansEnd = layout.AREA_KEYED_SPANS + layout.KEYED_SPANS_MAX * 8;
-  expect(spansEnd).toBeLessThanOrEqual(layout.AREA_KEYED_HEADERS);
-  const headersEnd = layout.AREA_KEYED_HEADERS + layout.KEYED_FRAMES_MAX * 40;
-  expect(headersEnd).toBeLessThanOrEqual(layout.AREA_METERS);
+  expect(spansEnd).toBeLessThanOrEqual(layout.AREA_KEYED_SCRATCH);
+  const scratchEnd = layout.AREA_KEYED_SCRATCH + layout.KEYED_SEND_BYTES_MAX;
+  expect(scratchEnd).toBeLessThanOrEqual(layout.AREA_METERS);
   const countsEnd = layout.AREA_ERROR_COUNTS + layout.ERROR_COUNTS * 4;
   expect(layout.AREA_NEWS + layout.AREA_NEWS_MAX * 4).toBeLessThanOrEqual(layout.AREA_ERROR_COUNTS);
   expect(countsEnd).toBeLessThanOrEqual(layout.AREA_KEYED_SPANS);

@@ -104,6 +104,37 @@ function holdBack(
 const isHeld = (h: Harness, peer: TestPeer): boolean =>
   (h.field(peer, CONNECTION_FLAGS) & FLAG_HELD_BY_LOG) !== 0;
 
+test('a turn ends when it has received much, and the next one begins with who is due', () => {
+  const h = harness({ socketBufferBytes: 512 * KIB });
+  const peers = Array.from({ length: 12 }, () => h.connect());
+  const streams = peers.map((peer, i) => peer.open(`s${i}`));
+  const numbers = peers.map(() => 0);
+  const send = (i: number): void => {
+    for (let count = 0; count < 5; count++) {
+      peers[i]!.publish(streams[i]!, Buffer.alloc(60_000), ++numbers[i]!);
+    }
+  };
+  const takenOf = (i: number): number => Number(h.control.nextSequenceOf(streams[i]!)) - 1;
+  const takenByTurn = (): number[] => {
+    const before = peers.map((_, i) => takenOf(i));
+    h.turn(1);
+    return peers.map((_, i) => takenOf(i) - before[i]!);
+  };
+  peers.forEach((_, i) => send(i));
+  const first = takenByTurn();
+  const served = first.filter((frames) => frames > 0).length;
+  // 1 MiB in reads of at most 256 KiB.
+  expect(served).toBeGreaterThanOrEqual(4);
+  expect(served).toBeLessThanOrEqual(5);
+  // Those that had their turn send more at once: the others come before them all the same.
+  first.forEach((frames, i) => frames > 0 && send(i));
+  const second = takenByTurn();
+  expect(second.slice(0, served)).toEqual(Array.from({ length: served }, () => 0));
+  expect(second.slice(served, 2 * served - 1).every((frames) => frames > 0)).toBe(true);
+  h.run();
+  expect(peers.map((_, i) => takenOf(i))).toEqual(numbers);
+});
+
 /** Checks that the DATA of one stream is dense but for its GAPs; answers what was delivered and what was told missing. */
 function dense(peer: TestPeer, from = 1n): { delivered: number; missing: number } {
   let next = from;

@@ -39,10 +39,13 @@ export class Broker {
   #output = '';
   #errors = '';
 
-  /** @param port 0: a free one */
-  constructor(args: readonly string[], port = 0) {
-    if (!existsSync(MAIN)) throw new Error('dist/main.js is missing: npm run build');
-    this.#child = spawn(process.execPath, [MAIN, '--port', `${port}`, ...args], {
+  /**
+   * @param port 0: a free one
+   * @param main of another build
+   */
+  constructor(args: readonly string[], port = 0, main = MAIN) {
+    if (!existsSync(main)) throw new Error(`${main} is missing: npm run build`);
+    this.#child = spawn(process.execPath, [main, '--port', `${port}`, ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: environment(),
     });

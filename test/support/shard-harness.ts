@@ -43,6 +43,8 @@ export interface HarnessOptions extends FakeOptions {
   attemptsPerMinute?: number;
   /** In place of the system's, where an exchange is to be the same each time. */
   random?: RandomBytes;
+  /** In place of the package's. */
+  kernelFile?: URL;
 }
 
 /** Counts what moves, and lets a test act while a shard blocks. */
@@ -118,6 +120,7 @@ export class Harness {
   nowMs = 1000;
   readonly #settings: ShardSettings;
   readonly #random: RandomBytes;
+  readonly #kernelFile: URL;
   readonly #listenFd: number;
   readonly #inboxes: ControlMessage[][] = [];
   readonly #toControl: { shard: number; message: ShardMessage }[] = [];
@@ -127,6 +130,7 @@ export class Harness {
 
   constructor(options: HarnessOptions = {}) {
     this.#random = options.random ?? randomBytes;
+    this.#kernelFile = options.kernelFile ?? KERNEL_FILE;
     const shards = options.shards ?? 1;
     const streams = options.streams ?? 64;
     const connections = options.connections ?? 64;
@@ -138,6 +142,7 @@ export class Harness {
       publicationsMax: 16,
       idleStrategy: 'block',
       serverName: 'memorystreamer/test',
+      versions: [1],
       auth: {
         isRequired: false,
         isKeyingRequired: false,
@@ -168,7 +173,7 @@ export class Harness {
     const slots = connectionSlots(connections);
     this.shared = new SharedArea(memory, geometry.sharedByteOffset, slots);
     this.settingsPage = new SettingsPage(memory, geometry.sharedByteOffset);
-    this.control = loadKernel(memory, 0, KERNEL_FILE);
+    this.control = loadKernel(memory, 0, this.#kernelFile);
     this.#listenFd = this.sys.listen('127.0.0.1', 0, 1024);
     let epoch = 1000n;
     this.authenticator = new Authenticator({
@@ -211,7 +216,7 @@ export class Harness {
       receive: () => inbox.shift(),
     };
     const clock: Clock = { wallMs: () => this.nowMs, monotonicMs: () => this.nowMs };
-    const kernel = loadKernel(this.memory, thread, KERNEL_FILE);
+    const kernel = loadKernel(this.memory, thread, this.#kernelFile);
     this.kernels[thread] = kernel;
     this.shards[thread] = new Shard({
       thread,

@@ -43,10 +43,15 @@ export const NEED_MORE_BYTES: i32 = 0;
  * that an unknown type is noticed before its payload arrives (`checkHeader`, then `checkPayload`).
  */
 // @ts-ignore: decorator
-@inline export function checkHeader(frame: usize, byteCount: u32, payloadBytesMax: u32 = PAYLOAD_BYTES_MAX): i32 {
-  if (byteCount < <u32>FRAME_HEADER_BYTES) return checkStart(frame, byteCount);
+@inline export function checkHeader(
+  frame: usize,
+  byteCount: u32,
+  payloadBytesMax: u32 = PAYLOAD_BYTES_MAX,
+  version: u32 = PROTOCOL_VERSION,
+): i32 {
+  if (byteCount < <u32>FRAME_HEADER_BYTES) return checkStart(frame, byteCount, version);
   if (load<u16>(frame) != MAGIC) return -CODE_BAD_MAGIC;
-  if (load<u8>(frame, VERSION_BYTE_OFFSET) != PROTOCOL_VERSION) return -CODE_UNSUPPORTED_VERSION;
+  if (load<u8>(frame, VERSION_BYTE_OFFSET) != version) return -CODE_UNSUPPORTED_VERSION;
   const payloadBytes = load<u32>(frame, PAYLOAD_LENGTH_BYTE_OFFSET);
   if (payloadBytes > payloadBytesMax) return -CODE_FRAME_TOO_LARGE;
   if (load<u16>(frame, FLAGS_BYTE_OFFSET) & FLAG_KEYED) return -CODE_BAD_TAG;
@@ -59,10 +64,10 @@ export const NEED_MORE_BYTES: i32 = 0;
  * (`tagFits`), so only what the framing needs is judged here.
  */
 // @ts-ignore: decorator
-@inline export function checkKeyedHeader(frame: usize, byteCount: u32): i32 {
-  if (byteCount < <u32>FRAME_HEADER_BYTES) return checkStart(frame, byteCount);
+@inline export function checkKeyedHeader(frame: usize, byteCount: u32, version: u32 = PROTOCOL_VERSION): i32 {
+  if (byteCount < <u32>FRAME_HEADER_BYTES) return checkStart(frame, byteCount, version);
   if (load<u16>(frame) != MAGIC) return -CODE_BAD_MAGIC;
-  if (load<u8>(frame, VERSION_BYTE_OFFSET) != PROTOCOL_VERSION) return -CODE_UNSUPPORTED_VERSION;
+  if (load<u8>(frame, VERSION_BYTE_OFFSET) != version) return -CODE_UNSUPPORTED_VERSION;
   const payloadBytes = load<u32>(frame, PAYLOAD_LENGTH_BYTE_OFFSET);
   if (payloadBytes > <u32>PAYLOAD_BYTES_MAX) return -CODE_FRAME_TOO_LARGE;
   if (!(load<u16>(frame, FLAGS_BYTE_OFFSET) & FLAG_KEYED)) return -CODE_BAD_TAG;
@@ -70,10 +75,10 @@ export const NEED_MORE_BYTES: i32 = 0;
 }
 
 /** A wrong magic or version is refused as soon as it is seen, so that a stranger is not left waiting. */
-function checkStart(frame: usize, byteCount: u32): i32 {
+function checkStart(frame: usize, byteCount: u32, version: u32): i32 {
   if (byteCount >= 1 && load<u8>(frame) != (MAGIC & 0xff)) return -CODE_BAD_MAGIC;
   if (byteCount >= 2 && load<u16>(frame) != MAGIC) return -CODE_BAD_MAGIC;
-  if (byteCount > <u32>VERSION_BYTE_OFFSET && load<u8>(frame, VERSION_BYTE_OFFSET) != PROTOCOL_VERSION) {
+  if (byteCount > <u32>VERSION_BYTE_OFFSET && load<u8>(frame, VERSION_BYTE_OFFSET) != version) {
     return -CODE_UNSUPPORTED_VERSION;
   }
   return NEED_MORE_BYTES;
@@ -91,8 +96,8 @@ function checkStart(frame: usize, byteCount: u32): i32 {
  * Judges the header and, when all of it is there, the payload: see `checkHeader` for the answers.
  * A frame whose payload is damaged answers -CODE_PAYLOAD_CORRUPT; its header can be trusted.
  */
-export function checkFrame(frame: usize, byteCount: u32): i32 {
-  const whole = checkHeader(frame, byteCount);
+export function checkFrame(frame: usize, byteCount: u32, version: u32 = PROTOCOL_VERSION): i32 {
+  const whole = checkHeader(frame, byteCount, PAYLOAD_BYTES_MAX, version);
   if (whole <= 0) return whole;
   if (<u32>whole > byteCount) return NEED_MORE_BYTES;
   return payloadIsWhole(frame) ? whole : -CODE_PAYLOAD_CORRUPT;
@@ -119,11 +124,12 @@ export function checkFrame(frame: usize, byteCount: u32): i32 {
   payloadBytes: u32,
   sequence: u64,
   timestamp: u64,
+  version: u32,
 ): void {
   store<u64>(
     frame,
     <u64>MAGIC |
-      ((<u64>PROTOCOL_VERSION) << 16) |
+      ((<u64>version) << 16) |
       ((<u64>type) << 24) |
       ((<u64>flags) << 32) |
       ((<u64>code) << 48),
@@ -148,8 +154,9 @@ export function encodeFrame(
   payloadBytes: u32,
   sequence: u64,
   timestamp: u64,
+  version: u32 = PROTOCOL_VERSION,
 ): u32 {
-  writeHeader(frame, type, flags, code, stream, payloadBytes, sequence, timestamp);
+  writeHeader(frame, type, flags, code, stream, payloadBytes, sequence, timestamp, version);
   store<u32>(frame, <u32>xxh64(frame + FRAME_HEADER_BYTES, payloadBytes), PAYLOAD_CHECK_BYTE_OFFSET);
   store<u32>(frame, headerCheck(frame), HEADER_CHECK_BYTE_OFFSET);
   return (FRAME_HEADER_BYTES + payloadBytes + 7) & ~7;
@@ -166,8 +173,9 @@ export function encodeKeyedFrame(
   sequence: u64,
   timestamp: u64,
   key: usize,
+  version: u32 = PROTOCOL_VERSION,
 ): u32 {
-  writeHeader(frame, type, flags | FLAG_KEYED, code, stream, payloadBytes, sequence, timestamp);
+  writeHeader(frame, type, flags | FLAG_KEYED, code, stream, payloadBytes, sequence, timestamp, version);
   const counter = load<u64>(key, KEY_COUNTER);
   store<u64>(frame, tagOf(key, counter, frame, frame + FRAME_HEADER_BYTES), TAG_BYTE_OFFSET);
   store<u64>(key, counter + 1, KEY_COUNTER);

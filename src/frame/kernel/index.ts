@@ -12,7 +12,8 @@ import {
   encodeKeyedFrame,
   payloadIsWhole,
 } from './frame';
-import { siphash, tagFits } from './siphash';
+import { siphash } from './siphash';
+import { beginVerifying, nextTagFits } from './verify';
 import { xxh64 } from './xxh64';
 
 /** Types from this on are unknown to this version; those below have a bit in the masks of `scan`. */
@@ -154,6 +155,7 @@ export function scanKeyed(
   let used: u32 = 0;
   let frames: u32 = 0;
   let why: i32 = NEED_MORE_BYTES;
+  if (keyed) beginVerifying();
   while (frames < framesMax) {
     const frame = at + used;
     const left = byteCount - used;
@@ -168,7 +170,7 @@ export function scanKeyed(
       break;
     }
     if (<u32>whole > left) break;
-    if (keyed && !tagFits(key, counter + frames, frame)) {
+    if (keyed && !nextTagFits(key, counter + frames, frame, at + byteCount)) {
       why = -CODE_BAD_TAG;
       break;
     }

@@ -10,10 +10,21 @@ import {
   TAG_BYTE_OFFSET,
 } from '../layout';
 
-const START_0: u64 = 0x736f6d6570736575;
-const START_1: u64 = 0x646f72616e646f6d;
-const START_2: u64 = 0x6c7967656e657261;
-const START_3: u64 = 0x7465646279746573;
+export const START_0: u64 = 0x736f6d6570736575;
+export const START_1: u64 = 0x646f72616e646f6d;
+export const START_2: u64 = 0x6c7967656e657261;
+export const START_3: u64 = 0x7465646279746573;
+
+/** Bytes of a frame's message before its payload: the counter and what is tagged of the header. */
+export const BEFORE_PAYLOAD: u32 = 8 + HEADER_TAGGED_BYTES;
+
+/** The last word of a message: the `byteCount` & 7 bytes that are left at `at`, and the whole message's length. */
+// @ts-ignore: decorator
+@inline export function lastWord(at: usize, byteCount: u32, before: u32): u64 {
+  const rest = byteCount & 7;
+  const lengthWord = <u64>(before + byteCount) << 56;
+  return rest ? (load<u64>(at) & (((<u64>1) << ((<u64>rest) << 3)) - 1)) | lengthWord : lengthWord;
+}
 
 /**
  * SipHash-2-4 of `first` (8 bytes, little-endian), the 32 bytes at `header`, and `byteCount` bytes at `at`. Up to
@@ -48,15 +59,13 @@ export function siphashOf(
     word = load<u64>(header);
     header += 8;
   }
-  return siphashEnd(a, b, c, d, at, byteCount, 8 + HEADER_TAGGED_BYTES);
+  return siphashEnd(a, b, c, d, at, byteCount, BEFORE_PAYLOAD);
 }
 
 /** The rest of a message of which `before` bytes (a multiple of 8) have gone through the state. */
 // @ts-ignore: decorator
 @inline function siphashEnd(a: u64, b: u64, c: u64, d: u64, at: usize, byteCount: u32, before: u32): u64 {
   const wordsEnd = at + (byteCount & ~7);
-  const rest = byteCount & 7;
-  const lengthWord = <u64>(before + byteCount) << 56;
   let isLast = false;
   while (true) {
     let word: u64;
@@ -64,7 +73,7 @@ export function siphashOf(
       word = load<u64>(at);
       at += 8;
     } else {
-      word = rest ? (load<u64>(at) & (((<u64>1) << ((<u64>rest) << 3)) - 1)) | lengthWord : lengthWord;
+      word = lastWord(at, byteCount, before);
       isLast = true;
     }
     d ^= word;
@@ -87,6 +96,11 @@ export function siphashOf(
     c += b; b = rotl<u64>(b, 17) ^ c; c = rotl<u64>(c, 32);
   }
   return a ^ b ^ c ^ d;
+}
+
+/** The same, for who has more than one rest. */
+export function siphashRest(a: u64, b: u64, c: u64, d: u64, at: usize, byteCount: u32, before: u32): u64 {
+  return siphashEnd(a, b, c, d, at, byteCount, before);
 }
 
 /** SipHash-2-4 of plain bytes; up to seven bytes behind them are read, and without effect. */

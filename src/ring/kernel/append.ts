@@ -135,11 +135,29 @@ function writePayloadChecks(at: usize, frames: u32): void {
   }
 }
 
+/** Copies whole frames, so a multiple of 8 bytes. At these lengths faster than `memory.copy`, which calls out of the kernel. */
+// @ts-ignore: decorator
+@inline function copyFrames(at: usize, source: usize, bytes: u32): void {
+  for (const end = source + (bytes & ~63); source < end; ) {
+    v128.store(at, v128.load(source));
+    v128.store(at, v128.load(source, 16), 16);
+    v128.store(at, v128.load(source, 32), 32);
+    v128.store(at, v128.load(source, 48), 48);
+    source += 64;
+    at += 64;
+  }
+  for (let rest = bytes & 63; rest; rest -= 8) {
+    store<u64>(at, load<u64>(source));
+    source += 8;
+    at += 8;
+  }
+}
+
 /** Copies what was claimed, finishes the headers in place, and commits it by writing its record. */
 // @ts-ignore: decorator
 @inline function commit(segment: u32, record: u32, offset: u32, frame: u32, source: usize, frames: u32, bytes: u32, timestamp: u64, isKeyed: bool): void {
   let at = segmentAt(segment) + offset;
-  memory.copy(at, source, bytes);
+  copyFrames(at, source, bytes);
   if (isKeyed) writePayloadChecks(at, frames);
   let sequence = baseSequence(segment) + frame;
   for (let i: u32 = 0; i < frames; i++) {

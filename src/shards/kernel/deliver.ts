@@ -5,14 +5,7 @@
 // then its cursors' spans, in turn.
 import { TYPE_GAP } from '../../frame/codes';
 import { frameBytes } from '../../frame/kernel/frame';
-import { tagOf } from '../../frame/kernel/siphash';
-import {
-  FLAG_KEYED,
-  FRAME_HEADER_BYTES,
-  KEY_COUNTER,
-  TAG_BYTE_OFFSET,
-  TIMESTAMP_BYTE_OFFSET,
-} from '../../frame/layout';
+import { FRAME_HEADER_BYTES, KEY_COUNTER, TIMESTAMP_BYTE_OFFSET } from '../../frame/layout';
 import {
   advance,
   closeCursor,
@@ -41,8 +34,6 @@ import {
   STREAM_WAITERS,
 } from '../../ring/layout';
 import {
-  AREA_KEYED_HEADERS,
-  AREA_KEYED_SPANS,
   AREA_NEWS,
   AREA_NEWS_MAX,
   AREA_SPAN_REFS,
@@ -72,7 +63,7 @@ import {
   CURSOR_SUBSCRIPTION,
   FLAG_IN_SEND_QUEUE,
   FLAG_SEND_BLOCKED,
-  KEYED_FRAMES_MAX,
+  KEYED_SEND_BYTES_MAX,
   KEYS_OUT,
   KEYS_REST_BYTES,
   KEYS_REST_HEADER,
@@ -91,15 +82,14 @@ import {
   SPAN_REF_REST_HEADER,
   SUBSCRIPTION_CREDIT,
 } from '../layout';
-import { keysOf } from './keys';
+import { keyedBytes, keySpans, remakeHeader } from './keyed-output';
+import { makingOf } from './keys';
 import { meter, sendClock } from './meters';
 import { outNumber, outSent, writeAcks } from './output';
 import { area, connectionAt, giveRow, rowAt, streamFlagAt, streamListAt, takeRow, touchedRows } from './rows';
 
 /** Bytes that one send may carry, about: enough to make the call cheap, few enough to be fair. */
 const SEND_BYTES_MAX: u32 = 524288;
-/** The same for a keyed connection: the tags of what the kernel does not take are made in vain. */
-const KEYED_SEND_BYTES_MAX: u32 = 131072;
 export const NO_LIMIT: u64 = u64.MAX_VALUE;
 
 let framesOut: u64 = 0;
@@ -294,11 +284,12 @@ export function collectNews(): u32 {
 let spanCount: u32 = 0;
 let spanTotal: u32 = 0;
 let announced: u32 = 0;
-/** The keys of the connection that is gathered for, or 0; and what of cursors it may still be sent. */
+/** The keys of the connection that is gathered for, or 0, and how much it is sent at once. */
 let keys: usize = 0;
 let bytesMax: u32 = 0;
-let framesLeft: u32 = 0;
-const NO_FRAMES_LIMIT: u32 = 0x7fffffff;
+/** Whether DATA is in the table. */
+let hasData: bool = false;
+const FRAMES_MAX: u32 = 0x7fffffff;
 
 function addSpan(at: usize, bytes: u32, ref: i32): void {
   const entry = area + AREA_SPANS + (<usize>spanCount << 3);
@@ -330,16 +321,19 @@ export function gather(slot: u32): u32 {
   spanCount = 0;
   spanTotal = 0;
   announced = 0;
-  keys = keysOf(connection);
+  keys = makingOf(connection);
   bytesMax = keys ? KEYED_SEND_BYTES_MAX : SEND_BYTES_MAX;
-  framesLeft = keys ? KEYED_FRAMES_MAX : NO_FRAMES_LIMIT;
+  hasData = false;
   if (keys) addRestHeader();
   const restBytes = load<u32>(connection, CONNECTION_REST_BYTES);
   if (restBytes) addSpan(load<u32>(connection, CONNECTION_REST), restBytes, SPAN_REF_REST);
   if (load<u32>(connection, CONNECTION_ACKS)) writeAcks(slot);
   if (load<u32>(connection, CONNECTION_OUT_HEAD)) addOutput(connection);
   if (load<u32>(connection, CONNECTION_READY_CURSORS)) gatherCursors(slot, connection);
-  return keys ? keySpans() : spanCount;
+  if (!keys) return spanCount;
+  const listed = keySpans(connection, keys, spanCount);
+  spanTotal = keyedBytes();
+  return listed;
 }
 
 /** The rest of a half-sent header of a keyed connection: it was made for this connection, and is kept in its row. */
@@ -348,59 +342,12 @@ function addRestHeader(): void {
   if (bytes) addSpan(keys + KEYS_REST_HEADER + FRAME_HEADER_BYTES - bytes, bytes, SPAN_REF_REST_HEADER);
 }
 
-let keyedSpanCount: u32 = 0;
-
-function addKeyedSpan(at: usize, bytes: u32): void {
-  const entry = area + AREA_KEYED_SPANS + (<usize>keyedSpanCount << 3);
-  store<u32>(entry, <u32>at);
-  store<u32>(entry, bytes, 4);
-  keyedSpanCount++;
-}
-
-/**
- * What is sent to a keyed connection, in AREA_KEYED_SPANS: the spans gathered, each frame of a cursor with a header
- * of its own in front of the payload where it lies. Answers their number. The counter moves on in `sent`.
- */
-function keySpans(): u32 {
-  keyedSpanCount = 0;
-  let header = area + AREA_KEYED_HEADERS;
-  let counter = load<u64>(keys + KEYS_OUT, KEY_COUNTER);
-  for (let i: u32 = 0; i < spanCount; i++) {
-    const entry = area + AREA_SPANS + (<usize>i << 3);
-    let at = <usize>load<u32>(entry);
-    const end = at + load<u32>(entry, 4);
-    if (load<i32>(area + AREA_SPAN_REFS + (<usize>i << 2)) < 0) {
-      addKeyedSpan(at, <u32>(end - at));
-      continue;
-    }
-    while (at < end) {
-      keyHeader(header, at, counter++);
-      addKeyedSpan(header, FRAME_HEADER_BYTES);
-      const bytes = frameBytes(at);
-      if (bytes > <u32>FRAME_HEADER_BYTES) addKeyedSpan(at + FRAME_HEADER_BYTES, bytes - FRAME_HEADER_BYTES);
-      header += FRAME_HEADER_BYTES;
-      at += bytes;
-    }
-  }
-  return keyedSpanCount;
-}
-
-// @ts-ignore: decorator
-@inline function keyHeader(header: usize, frame: usize, counter: u64): void {
-  store<u64>(header, load<u64>(frame) | ((<u64>FLAG_KEYED) << 32));
-  store<u64>(header, load<u64>(frame, 8), 8);
-  store<u64>(header, load<u64>(frame, 16), 16);
-  store<u64>(header, load<u64>(frame, 24), 24);
-  const tag = tagOf(keys + KEYS_OUT, counter, header, frame + FRAME_HEADER_BYTES);
-  store<u64>(header, tag, TAG_BYTE_OFFSET);
-}
-
 function gatherCursors(slot: u32, connection: usize): void {
   const restCursor = load<u32>(connection, CONNECTION_REST_CURSOR);
   let row = load<u32>(connection, CONNECTION_CURSOR_TURN);
   if (!row) row = load<u32>(connection, CONNECTION_CURSORS);
   const first = row;
-  while (row && spanCount < <u32>SPANS_MAX && spanTotal < bytesMax && framesLeft) {
+  while (row && spanCount < <u32>SPANS_MAX && spanTotal < bytesMax) {
     const at = rowAt(POOL_CURSORS, row);
     if (load<u32>(at, CURSOR_FLAGS) & CURSOR_FLAG_READY) {
       if (!gatherCursor(slot, connection, row, at, row != restCursor)) break;
@@ -420,7 +367,7 @@ function gatherCursor(slot: u32, connection: usize, row: u32, at: usize, mayCros
     setReady(at, connection, false);
     return true;
   }
-  const framesMax = left > framesLeft ? framesLeft : <u32>left;
+  const framesMax = left > FRAMES_MAX ? FRAMES_MAX : <u32>left;
   const kind = peek(at, bytesMax - spanTotal, mayCross, framesMax);
   if (kind == SPAN_DATA || kind == SPAN_GAP) {
     if (load<u32>(at, CURSOR_FLAGS) & CURSOR_FLAG_ANNOUNCE) {
@@ -429,7 +376,7 @@ function gatherCursor(slot: u32, connection: usize, row: u32, at: usize, mayCros
     }
     if (kind == SPAN_GAP) return gatherGap(slot, connection, at);
     addSpan(load<u32>(at, CURSOR_SPAN_ADDRESS), load<u32>(at, CURSOR_SPAN_BYTES), row);
-    if (keys) framesLeft -= spanFrames(at);
+    hasData = true;
     // Credit is taken when a span is shown, so that two cursors of one subscription don't spend it twice.
     if (left != NO_LIMIT) store<u64>(credit, left - spanFrames(at), SUBSCRIPTION_CREDIT);
   } else if (mayCross) {
@@ -441,7 +388,7 @@ function gatherCursor(slot: u32, connection: usize, row: u32, at: usize, mayCros
 /** Writes the GAP and ends the table: the frame goes out with the next send, in its place before the cursor's data. */
 function gatherGap(slot: u32, connection: usize, at: usize): bool {
   // DATA that is gathered already leaves first, and is counted first.
-  if (keys && framesLeft != KEYED_FRAMES_MAX) return false;
+  if (keys && hasData) return false;
   if (outNumber(slot, TYPE_GAP, load<u32>(at, CURSOR_STREAM), load<u64>(at, CURSOR_GAP_FIRST), cursorSequence(at))) {
     takeGap(at);
     gapsTold++;
@@ -474,8 +421,7 @@ export function gatheredBytes(): u32 {
 /** The kernel has taken `bytes` (0 or more) of the spans last gathered for this connection. */
 export function sent(slot: u32, bytes: u32): void {
   const connection = connectionAt(slot);
-  keys = keysOf(connection);
-  keyedHeader = area + AREA_KEYED_HEADERS;
+  keys = makingOf(connection);
   const framesBefore = framesOut;
   for (let i: u32 = 0; i < spanCount; i++) {
     const entry = area + AREA_SPANS + (<usize>i << 3);
@@ -520,7 +466,7 @@ function cursorSent(connection: usize, row: u32, spanAt: u32, bytes: u32): void 
   let rest = advance(at, bytes);
   const frames = <u32>(cursorSequence(at) - before);
   if (keys) {
-    cursorSentKeyed(connection, row, spanAt + bytes, frames, rest);
+    cursorSentKeyed(connection, row, spanAt, bytes, frames, rest);
     rest = 0;
   }
   framesOut += frames;
@@ -543,24 +489,26 @@ function cursorSent(connection: usize, row: u32, spanAt: u32, bytes: u32): void 
   meter(METER_DELAY, sendClock > came ? sendClock - came : 0);
 }
 
-/** Where `sent` is among the headers that the last gather made. */
-let keyedHeader: usize = 0;
-
-/** Counts the frames that have left, or begun to; of the last one `rest` bytes are left, which in the log would lie at `at`. */
-function cursorSentKeyed(connection: usize, row: u32, at: u32, frames: u32, rest: u32): void {
-  store<u64>(keys + KEYS_OUT, load<u64>(keys + KEYS_OUT, KEY_COUNTER) + frames, KEY_COUNTER);
-  keyedHeader += <usize>frames * FRAME_HEADER_BYTES;
+/**
+ * Counts the frames of the span that have left, or begun to; of the last one `rest` bytes are left. Its header was made for this
+ * connection, so that what is left of it is made once more and kept; the payload's rest is the log's.
+ */
+function cursorSentKeyed(connection: usize, row: u32, spanAt: usize, bytes: u32, frames: u32, rest: u32): void {
+  const key = keys + KEYS_OUT;
+  const counter = load<u64>(key, KEY_COUNTER) + frames;
+  store<u64>(key, counter, KEY_COUNTER);
   if (!rest) return;
-  const header = keyedHeader - FRAME_HEADER_BYTES;
-  const behindHeader = frameBytes(header) - FRAME_HEADER_BYTES;
+  const end = spanAt + bytes + rest;
+  let frame = spanAt;
+  while (frame + frameBytes(frame) < end) frame += frameBytes(frame);
+  const behindHeader = frameBytes(frame) - FRAME_HEADER_BYTES;
   if (rest > behindHeader) {
-    memory.copy(keys + KEYS_REST_HEADER, header, FRAME_HEADER_BYTES);
+    remakeHeader(connection, keys, keys + KEYS_REST_HEADER, frame, counter - 1);
     store<u32>(keys, rest - behindHeader, KEYS_REST_BYTES);
-    at += rest - behindHeader;
     rest = behindHeader;
     if (!rest) return;
   }
-  store<u32>(connection, at, CONNECTION_REST);
+  store<u32>(connection, <u32>end - rest, CONNECTION_REST);
   store<u32>(connection, rest, CONNECTION_REST_BYTES);
   store<u32>(connection, row, CONNECTION_REST_CURSOR);
 }
@@ -602,7 +550,7 @@ export function dropRest(slot: u32): void {
 /** A connection that has nothing more to send, as far as this thread knows. */
 export function isDrained(slot: u32): bool {
   const connection = connectionAt(slot);
-  const keysAt = keysOf(connection);
+  const keysAt = makingOf(connection);
   return (
     !(keysAt && load<u32>(keysAt, KEYS_REST_BYTES)) &&
     !load<u32>(connection, CONNECTION_REST_BYTES) &&

@@ -9,8 +9,8 @@ export {
   ingestStoppedBytes,
   ingestStoppedCode,
 } from './ingest';
+export { checkOf, closeKeys, frameHandled, openKeys, openVersion } from './keys';
 export { sendsBegin, turnTook } from './meters';
-export { checkOf, closeKeys, frameHandled, openKeys } from './keys';
 export { addPublication, dropPublications, findPublication } from './publications';
 export { dropOutput, outFrame, outRoom, writeAcks } from './output';
 export {

@@ -4,6 +4,7 @@ import {
   FLAGS_BYTE_OFFSET,
   FLAG_ACK_REQUESTED,
   KEY_COUNTER,
+  PAYLOAD_BYTES_MAX,
   PAYLOAD_BYTES_MAX_BEFORE_AUTHENTICATION,
   SEQUENCE_BYTE_OFFSET,
   STREAM_BYTE_OFFSET,
@@ -30,7 +31,7 @@ import {
   TYPE_UNSUBSCRIBE,
 } from '../../frame/codes';
 import { checkHeader, checkKeyedHeader, frameBytes, payloadIsWhole } from '../../frame/kernel/frame';
-import { tagFits } from '../../frame/kernel/siphash';
+import { beginVerifying, nextTagFits } from '../../frame/kernel/verify';
 import { appendedBytes, appendedLastSequence, appendRun } from '../../ring/kernel/append';
 import {
   AREA_CLOCK,
@@ -54,6 +55,7 @@ import { keysOf } from './keys';
 import { meter } from './meters';
 import { findPublication } from './publications';
 import { area, connectionAt, rowAt } from './rows';
+import { laterTypes, versionOf } from './versions';
 
 let stoppedAt: usize = 0;
 let stoppedBytes: u32 = 0;
@@ -192,27 +194,29 @@ function ingestAs(slot: u32, at: usize, end: usize): i32 {
   runBytes = 0;
   runStream = 0;
   const keys = keysOf(connection);
-  if (keys) return ingestKeyed(slot, at, end, keys + KEYS_IN);
+  const version = versionOf(connection);
+  if (keys) return ingestKeyed(slot, at, end, keys + KEYS_IN, version);
   runKey = 0;
   if (load<u32>(connection, CONNECTION_FLAGS) & FLAG_STRANGER) return ingestStranger(at, end);
-  return walk(slot, at, end, false);
+  return walk(slot, at, end, false, version);
 }
 
-function ingestKeyed(slot: u32, at: usize, end: usize, key: usize): i32 {
+function ingestKeyed(slot: u32, at: usize, end: usize, key: usize, version: u32): i32 {
   runKey = key;
   nextCounter = load<u64>(key, KEY_COUNTER);
-  const answer = walk(slot, at, end, true);
+  beginVerifying();
+  const answer = walk(slot, at, end, true, version);
   store<u64>(key, nextCounter, KEY_COUNTER);
   return answer;
 }
 
 /** Once for frames with checks and once for keyed ones: `keyed` is a constant in each, so that no frame pays for the choice. */
 // @ts-ignore: decorator
-@inline function walk(slot: u32, at: usize, end: usize, keyed: bool): i32 {
+@inline function walk(slot: u32, at: usize, end: usize, keyed: bool, version: u32): i32 {
   const timestamp = load<u64>(area, AREA_CLOCK);
   while (true) {
     const left = <u32>(end - at);
-    const whole = keyed ? checkKeyedHeader(at, left) : checkHeader(at, left);
+    const whole = keyed ? checkKeyedHeader(at, left, version) : checkHeader(at, left, PAYLOAD_BYTES_MAX, version);
     if (whole <= 0) {
       if (!flush(slot, timestamp)) return stop(runAt, 0, 0, INGEST_FULL);
       if (whole == 0) return stop(at, 0, 0, INGEST_DONE);
@@ -220,13 +224,13 @@ function ingestKeyed(slot: u32, at: usize, end: usize, key: usize): i32 {
     }
     const type = <u32>load<u8>(at, TYPE_BYTE_OFFSET);
     if (type != TYPE_DATA) {
-      const known = type < 64 && (CLIENT_TYPES >> <u64>type) & 1;
+      const known = type < 64 && ((CLIENT_TYPES | laterTypes(version)) >> <u64>type) & 1;
       if (!flush(slot, timestamp)) return stop(runAt, 0, 0, INGEST_FULL);
       // Of a keyed frame nothing may be quoted that its tag has not vouched for.
       if (!known) return stop(at, keyed ? 0 : <u32>whole, CODE_UNKNOWN_TYPE, INGEST_FAULT);
       if (<u32>whole > left) return stop(at, 0, 0, INGEST_DONE);
       if (keyed) {
-        if (!tagFits(runKey, nextCounter, at)) return stop(at, 0, CODE_BAD_TAG, INGEST_FAULT);
+        if (!nextTagFits(runKey, nextCounter, at, end, version)) return stop(at, 0, CODE_BAD_TAG, INGEST_FAULT);
       } else if (!payloadIsWhole(at)) {
         return stop(at, <u32>whole, CODE_PAYLOAD_CORRUPT, INGEST_FAULT);
       }
@@ -236,7 +240,7 @@ function ingestKeyed(slot: u32, at: usize, end: usize, key: usize): i32 {
       if (!flush(slot, timestamp)) return stop(runAt, 0, 0, INGEST_FULL);
       return stop(at, 0, 0, INGEST_DONE);
     }
-    if (keyed && !tagFits(runKey, nextCounter, at)) {
+    if (keyed && !nextTagFits(runKey, nextCounter, at, end, version)) {
       if (!flush(slot, timestamp)) return stop(runAt, 0, 0, INGEST_FULL);
       return stop(at, 0, CODE_BAD_TAG, INGEST_FAULT);
     }

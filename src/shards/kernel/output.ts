@@ -23,6 +23,7 @@ import {
 } from '../layout';
 import { keysOf } from './keys';
 import { connectionAt, giveRow, rowAt, takeRow } from './rows';
+import { versionOf } from './versions';
 
 /**
  * Where a control frame of `bytes` bytes (header and padding included, at most OUT_FRAME_BYTES_MAX) is to be
@@ -65,11 +66,12 @@ export function outFrame(
   const type = typeAndCode & 0xff;
   const code = typeAndCode >> 8;
   const keys = keysOf(connection);
+  const version = versionOf(connection);
   // Keyed frames are counted in the order in which they leave: control frames when they are written, for all
   // that is written leaves before any DATA that is gathered later.
   const bytes = keys
-    ? encodeKeyedFrame(at + write, type, 0, code, stream, payloadBytes, sequence, 0, keys + KEYS_OUT)
-    : encodeFrame(at + write, type, 0, code, stream, payloadBytes, sequence, 0);
+    ? encodeKeyedFrame(at + write, type, 0, code, stream, payloadBytes, sequence, 0, keys + KEYS_OUT, version)
+    : encodeFrame(at + write, type, 0, code, stream, payloadBytes, sequence, 0, version);
   store<u32>(at, write + bytes, OUT_WRITE);
 }
 
