@@ -14,7 +14,7 @@ import type { AcceptorLog, AcceptorTask } from '../acceptor/task.js';
 import { systemClock } from '../clock.js';
 import type { CredentialEntry } from '../config/credentials.js';
 import type { Config } from '../config/table.js';
-import { MemoryStreamerError } from '../errors.js';
+import { asError, MemoryStreamerError } from '../errors.js';
 import { INTEGRITY_KEYED } from '../frame/handshake.js';
 import { PROTOCOL_VERSION } from '../frame/layout.js';
 import type { Logger } from '../log.js';
@@ -573,10 +573,6 @@ function streamDefaults(config: Config): StreamDefaults {
     onFull: defaults.onFull,
     overrides: config.streams.overrides,
   };
-}
-
-function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error));
 }
 
 function listenError(address: string, port: number, errno: number): MemoryStreamerError {
