@@ -114,6 +114,8 @@ export class Harness {
   readonly shards: Shard[] = [];
   readonly kernels: BrokerKernel[] = [];
   readonly peers: TestPeer[] = [];
+  /** All that has passed between control and the shards, either way. */
+  readonly exchanged: (ControlMessage | ShardMessage)[] = [];
   /** What shards said that is not the registry's: `1 quiesced`. */
   readonly heard: string[] = [];
   readonly eventfds: number[] = [];
@@ -215,7 +217,10 @@ export class Harness {
     const inbox: ControlMessage[] = [];
     this.#inboxes[thread] = inbox;
     const control: ControlLink = {
-      post: (message) => this.#toControl.push({ shard: thread, message }),
+      post: (message) => {
+        this.exchanged.push(structuredClone(message));
+        this.#toControl.push({ shard: thread, message });
+      },
       receive: () => inbox.shift(),
     };
     const clock: Clock = { wallMs: () => this.nowMs, monotonicMs: () => this.nowMs };
@@ -246,6 +251,7 @@ export class Harness {
 
   /** A message of control, with its signal. */
   order(shard: number, message: ControlMessage): void {
+    this.exchanged.push(structuredClone(message));
     this.#inboxes[shard]!.push(message);
     this.sys.eventfdSignal(this.eventfds[shard]!);
   }
