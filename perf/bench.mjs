@@ -12,7 +12,7 @@ import { describeMachine } from './lib/machine.mjs';
 import { helpText, readCommandLine } from './lib/options.mjs';
 import { pageOf } from './lib/page/page.mjs';
 import { buildDirectory, resultsDirectory } from './lib/paths.mjs';
-import { brokers, buildProject, describePeers } from './lib/peers.mjs';
+import { addBeside, brokers, buildProject, describePeers } from './lib/peers.mjs';
 import { clearProgress, enterScenario } from './lib/progress.mjs';
 import { resultText, storedResults } from './lib/results.mjs';
 import { codec } from './scenarios/codec.mjs';
@@ -21,6 +21,7 @@ import { connect } from './scenarios/connect.mjs';
 import { idle } from './scenarios/idle.mjs';
 import { latency } from './scenarios/latency.mjs';
 import { log } from './scenarios/log.mjs';
+import { reload } from './scenarios/reload.mjs';
 import { replay } from './scenarios/replay.mjs';
 import { rtt } from './scenarios/rtt.mjs';
 import { storm } from './scenarios/storm.mjs';
@@ -41,6 +42,7 @@ const scenarios = {
   codec,
   log,
   config,
+  reload,
   shards,
 };
 /** `shards` needs three CPUs to say anything: it is measured when it is asked for. */
@@ -109,6 +111,7 @@ async function main() {
     console.log(helpText(Object.keys(scenarios), comparable));
     return 0;
   }
+  if (request.beside !== undefined) addBeside(request.beside);
   compileLoadgen();
   buildProject();
   const machine = describeMachine();

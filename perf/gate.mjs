@@ -3,7 +3,6 @@
 //   npm run perf:gate -- main
 //   npm run perf:gate -- --help
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { getPriority, setPriority } from 'node:os';
 import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
 import { BuildFailed, commitOf, takeCommit, takeWorkingTree } from './gate/builds.mjs';
@@ -13,11 +12,9 @@ import { metrics } from './gate/metrics.mjs';
 import * as report from './gate/report.mjs';
 import { seededRandom } from './gate/statistics.mjs';
 import { compileLoadgen } from './lib/loadgen.mjs';
-import { describeMachine } from './lib/machine.mjs';
+import { describeMachine, goFirst } from './lib/machine.mjs';
 import { printTable } from './lib/report.mjs';
 
-/** Of the brokers and the generator: before other work on the machine, and not in its way for long. */
-const NICE = -10;
 const EXIT = { pass: 0, regression: 1, void: 2, usage: 64 };
 
 const help = `npm run perf:gate -- BASE [options]
@@ -64,16 +61,6 @@ function readCommandLine() {
   const seed =
     values.seed === undefined ? Date.now() % 2 ** 31 : wholeNumber(values.seed, 'seed', 0);
   return { base: positionals[0], kind, plan, seed, json: values.json, markdown: values.markdown };
-}
-
-/** What is started from now on goes before others, where this user may do so. Answers the nice value. */
-function goFirst() {
-  try {
-    setPriority(NICE);
-  } catch {
-    // Only root may. The figures are noisier then, and more rounds may be needed.
-  }
-  return getPriority();
 }
 
 /** Everything of one comparison of two builds: `builds` is [base, candidate]. */

@@ -77,6 +77,8 @@ would have replaced the value:
   twice; more than 256 files; in YAML anchors, aliases, tags and second documents; in TOML dates;
 - the names \`__proto__\`, \`constructor\` and \`prototype\` at any depth.
 
+What changes while it is read is read again, so that several files are taken as they stood at one moment.
+
 Then values are held against each other (what a stream keeps against the arena; an address that other machines reach
 needs \`listen.insecure\`), and against the machine (memory, file descriptors; the number of CPUs and NUMA nodes is only
 warned of).
@@ -88,6 +90,39 @@ No secret stands in a configuration: a key that needs one names a file. A plain 
 out of it by \`..\` or by a link; whole paths may lead anywhere. The file must belong to root or to the broker's own user,
 nobody else may be able to write it, and unless it is root's (as what Kubernetes mounts) nobody else may be able to
 read it. At most 4 KiB; a newline at its end is no part of the secret.
+
+Whoever may write a folder may exchange the files in it. So every folder on the way to a secret, from the root on and links
+followed, must belong to root or to the broker's own user, and nobody else may be able to write it, unless it is
+sticky, as \`/tmp\` is and what Kubernetes mounts.
+
+## Changes while the broker runs
+
+A broker reads its configuration again when one of its files has changed, secrets among them, and on SIGHUP; with
+\`reload.on: signal\` on SIGHUP only. What it reads is taken over whole or not at all, and its log has one line
+\`config reload\` for each attempt:
+
+| \`result\`        | what came of it                                                                                       |
+| ---------------- | ----------------------------------------------------------------------------------------------------- |
+| \`applied\`       | every shard runs with it                                                                              |
+| \`unchanged\`     | it says what the broker runs with                                                                     |
+| \`refused\`       | it has faults, or a shard cannot run with it: \`reasons\` has them, with the values that stay           |
+| \`needs-restart\` | a key that needs a restart has changed; those that do not, have not been taken over either            |
+
+The line also has \`by\` (who asked), \`changed\` (keys with the values before and after; of lists the names of items), \`tookMs\`, and
+\`digest\`, of what the broker runs with afterwards. The line \`config loaded\` at its start has the first one, and
+\`memorystreamer config check\` prints that of files: monitoring compares the two.
+
+**Who may connect** changes without a restart. A new secret in a credential's file holds for those who connect from then on, and
+ends nobody. A credential that is taken out of the list, or gets another method or less rights, ends its connections, with GOODBYE;
+they may come back as what they are then. More rights hold at once. Where \`auth.required\` is set to true, or \`auth.integrity\` to
+\`siphash-2-4\`, those are ended who have not shown who they are, or are not keyed.
+
+To exchange a secret without anybody noticing, put a second credential beside the first, of the same rights and another name, let clients
+change over, and take the first one out. To shut out whoever has stolen one, put another secret into a credential of another name.
+
+**What protects is not lost by accident**: \`auth.required\`, \`auth.integrity\` and the last of \`credentials\` are taken away by a reload only if the
+configuration says so in words (\`auth.required: false\`), and not if it says nothing, as an empty file does. The address that is
+listened on changes by a restart only.
 
 ## Keys
 

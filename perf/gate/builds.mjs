@@ -11,6 +11,7 @@ import {
   renameSync,
   rmSync,
   symlinkSync,
+  writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { buildDirectory, projectRoot } from '../lib/paths.mjs';
@@ -60,16 +61,27 @@ export function takeCommit(commit, kind = 'commit') {
   return fill(kind, commit, (folder) => extract(commit, folder));
 }
 
-/** The working tree as it is, with what is not committed but not ignored either. */
-export function takeWorkingTree() {
+/**
+ * The working tree as it is, with what is not committed but not ignored either. `changes` is a list of `{file, from, to}`,
+ * made in the copy alone; each must be found once.
+ */
+export function takeWorkingTree(changes = []) {
   const commit = commitOf('HEAD');
-  return fill('tree', commit, (folder) => {
+  return fill(changes.length > 0 ? 'changed' : 'tree', commit, (folder) => {
     const listed = git('ls-files', '-z', '-co', '--exclude-standard', '--', ...INPUTS);
     for (const path of new Set(listed.toString().split('\0').filter(Boolean))) {
       // A file that is deleted but not committed so is listed still.
       if (existsSync(join(projectRoot, path))) copy(projectRoot, folder, path);
     }
+    for (const change of changes) applyChange(folder, change);
   });
+}
+
+export function applyChange(folder, { file, from, to }) {
+  const path = join(folder, file);
+  const parts = readFileSync(path, 'utf8').split(from);
+  if (parts.length !== 2) throw new BuildFailed(`${file} has "${from}" ${parts.length - 1} times`);
+  writeFileSync(path, parts.join(to));
 }
 
 /** A commit with a patch on top, which must fit. */

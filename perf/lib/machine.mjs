@@ -1,10 +1,12 @@
 // What a figure depends on besides the code: CPUs, versions, and what the kernel says of a process.
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
-import { cpus, release, totalmem } from 'node:os';
+import { cpus, getPriority, release, setPriority, totalmem } from 'node:os';
 import { projectRoot } from './paths.mjs';
 
 const KIB = 1024;
+/** Of brokers and generator, where they are compared: before other work on the machine, and not in its way for long. */
+const NICE = -10;
 /** The kernel counts CPU time of processes in hundredths of a second for user space (USER_HZ). */
 const TICKS_PER_SECOND = 100;
 
@@ -35,6 +37,16 @@ export function planCpus(shards = 1) {
   const generator = allowed[allowed.length - 1];
   const shared = allowed.length <= shards;
   return { peer: shared ? allowed : allowed.slice(0, shards), generator, shared };
+}
+
+/** What is started from now on goes before others, where this user may do so. Answers the nice value. */
+export function goFirst() {
+  try {
+    setPriority(NICE);
+  } catch {
+    // Only root may. The figures are noisier then, and more rounds may be needed.
+  }
+  return getPriority();
 }
 
 function git(...args) {

@@ -1,6 +1,7 @@
 // What is measured, and what it is measured beside. Each peer is started afresh for each run, alone.
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { startLoadgenPeer } from './loadgen.mjs';
 import { brokerEntry, projectRoot } from './paths.mjs';
 import { matched, start } from './processes.mjs';
@@ -77,6 +78,19 @@ export const peers = {
     settings: 'perf/ceiling/answer.c',
   },
 };
+
+/** Another build of the project, in `folder`, is one more peer: before and after a change in one run. */
+export function addBeside(folder) {
+  const entry = resolve(folder, 'dist', 'main.js');
+  if (!existsSync(entry))
+    throw new Error(`--beside ${folder}: there is no build in it (dist/main.js)`);
+  peers.beside = {
+    ...peers.memorystreamer,
+    start: (options) => startBroker({ ...options, entry }),
+    title: 'MemoryStreamer, another build',
+    version: () => execFileSync(process.execPath, [entry, '--version']).toString().trim(),
+  };
+}
 
 /** The brokers, without the bare peers. */
 export const brokers = ['memorystreamer', ...Object.keys(servers)];

@@ -83,6 +83,7 @@ int run_connect(const struct options *options);
 int run_rtt(const struct options *options);
 int run_replay(const struct options *options);
 int run_storm(const struct options *options);
+int run_reload(const struct options *options);
 int run_histogram(const struct options *options);
 int run_relay(const struct options *options);
 int run_answer(const struct options *options);

@@ -4,6 +4,7 @@
  *
  *   loadgen throughput | latency | rtt | replay        against a broker, a peer of it or a relay
  *   loadgen idle | connect | storm | handshake         connections
+ *   loadgen reload                                     full load, and who writes to standard input says what goes on
  *   loadgen relay | answer                             perf/ceiling: the least that a peer can do
  *   loadgen codec --size N                             frames made and judged, without a peer
  *   loadgen xxh64 | siphash --size N                   the hash of the protocol's test message
@@ -50,9 +51,9 @@ int main(int argc, char **argv) {
     int (*run)(const struct options *);
   } modes[] = {{"throughput", run_throughput}, {"latency", run_latency}, {"rtt", run_rtt},
                {"replay", run_replay},         {"idle", run_idle},       {"connect", run_connect},
-               {"storm", run_storm},           {"handshake", run_handshake}, {"relay", run_relay},
-               {"answer", run_answer},         {"xxh64", run_xxh64},     {"siphash", run_siphash},
-                              {"codec", run_codec},           {"histogram", run_histogram}};
+               {"storm", run_storm},           {"handshake", run_handshake}, {"reload", run_reload},
+               {"relay", run_relay},           {"answer", run_answer},   {"xxh64", run_xxh64},
+               {"siphash", run_siphash},       {"codec", run_codec},     {"histogram", run_histogram}};
   /* A peer must not outlive the script that started it, however that ended. */
   prctl(PR_SET_PDEATHSIG, SIGTERM);
   signal(SIGPIPE, SIG_IGN);

@@ -1,7 +1,8 @@
 // Topology:  N sockets of the generator --> peer; each said one greeting, got its answer, and is silent.
 //
 // Measures what an idle connection costs the peer: its resident memory with N connections held, less
-// what it was before, over N. VmRSS and smaps_rollup are the peer's own; socket buffers and slab are the
+// what it was before, over N; and the same of the last four fifths alone ("later"), for a first burst also
+// makes a process larger once: code is compiled, buffers and a garbage collector's nursery grow. VmRSS and smaps_rollup are the peer's own; socket buffers and slab are the
 // whole machine's, hold both ends of every connection, and are told apart for that reason.
 //
 // Void when a connection was lost while it was held.
@@ -17,6 +18,8 @@ const SETTLE_STEPS_ALIKE = 5;
 const SETTLE_STEPS_MAX = 30;
 /** In a smoke run the figures mean nothing, so nothing is waited for. */
 const SMOKE_STEPS = 1;
+/** One in so many is held before the others. */
+const FIRST_PART = 5;
 /** What a process needs open besides its connections. */
 const OTHER_FILES = 100;
 
@@ -35,24 +38,33 @@ async function settledMemory(pid, stepsMax) {
 async function holdOnce(peer, definition, cpus, options) {
   const stepsMax = options.smoke ? SMOKE_STEPS : SETTLE_STEPS_MAX;
   const before = await settledMemory(peer.pid, stepsMax);
-  const held = await holdConnections({
-    port: peer.port,
-    protocol: definition.protocol,
-    cpu: cpus.generator,
-    connections: options.connections,
-    hello: options.hello,
-  });
+  const hold = (connections) =>
+    holdConnections({
+      port: peer.port,
+      protocol: definition.protocol,
+      cpu: cpus.generator,
+      connections,
+      hello: options.hello,
+    });
+  const firstCount = Math.ceil(options.connections / FIRST_PART);
+  const laterCount = options.connections - firstCount;
+  const first = await hold(firstCount);
+  const between = await settledMemory(peer.pid, stepsMax);
+  const later = await hold(laterCount);
   const during = await settledMemory(peer.pid, stepsMax);
-  const end = await held.release();
+  const ends = [await later.release(), await first.release()];
   const after = await settledMemory(peer.pid, stepsMax);
   const per = (field) => (during[field] - before[field]) / options.connections;
   return {
-    ...held.up,
-    ...end,
+    ...ends[0],
+    up: first.up.up + later.up.up,
+    lost: ends[0].lost + ends[1].lost,
     before,
+    between,
     during,
     after,
     rssPerConnection: per('rssBytes'),
+    rssPerLaterConnection: (during.rssBytes - between.rssBytes) / laterCount,
     rollupRssPerConnection: per('rollupRssBytes'),
     anonymousPerConnection: per('rollupAnonymousBytes'),
     socketBufferPerConnection: per('machineSocketBufferBytes'),
@@ -85,20 +97,22 @@ export async function idle(options) {
     const figure = { peer: name, connections: options.connections, voidBecause, ...result, lost };
     if (result.runs.length > 0) {
       figure.bytesPerConnection = median(result.runs.map((run) => run.rssPerConnection));
+      figure.bytesPerLaterConnection = median(result.runs.map((run) => run.rssPerLaterConnection));
     }
     return { ...figure, ownFailure: ownFailure(name, result, lost > 0) };
   });
   printTable(
     `idle connections, ${count(options.connections)} held; bytes per connection, medians`,
-    ['peer', 'RSS before', 'RSS held', 'RSS', 'smaps', 'anon.', 'sockets*', 'slab*', ''],
+    ['peer', 'RSS before', 'RSS held', 'RSS', 'later', 'smaps', 'anon.', 'sockets*', 'slab*', ''],
     figures.map(({ peer, runs, ...result }) => {
-      if (!runs.length) return [peer, ...Array(7).fill('-'), absence(result)];
+      if (!runs.length) return [peer, ...Array(8).fill('-'), absence(result)];
       const of = (pick, digits = 0) => count(median(runs.map(pick)), digits);
       return [
         peer,
         `${of((run) => run.before.rssBytes / MIB, 1)} MiB`,
         `${of((run) => run.during.rssBytes / MIB, 1)} MiB`,
         of((run) => run.rssPerConnection),
+        of((run) => run.rssPerLaterConnection),
         of((run) => run.rollupRssPerConnection),
         of((run) => run.anonymousPerConnection),
         of((run) => run.socketBufferPerConnection),

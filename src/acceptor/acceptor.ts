@@ -129,6 +129,11 @@ export class Acceptor {
     this.#barred.bar(address, this.#options.nowMs() + forMs);
   }
 
+  /** Settings have changed: whoever was barred is heard again. */
+  unbar(): void {
+    this.#barred.clear();
+  }
+
   /** Closes everything that is the acceptor's: the listening socket first. */
   close(): void {
     this.#sys.close(this.#options.listenFd);

@@ -25,6 +25,11 @@ export class Barred {
     this.#untilMs.set(address, untilMs);
   }
 
+  /** Nobody is barred any more. */
+  clear(): void {
+    this.#untilMs.clear();
+  }
+
   has(address: string, nowMs: number): boolean {
     const untilMs = this.#untilMs.get(address);
     if (untilMs === undefined) return false;

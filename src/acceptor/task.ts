@@ -18,6 +18,7 @@ export interface AcceptorTask {
 
 export type AcceptorOrder =
   | { readonly type: 'bar'; readonly address: string; readonly forMs: number }
+  | { readonly type: 'unbar' }
   | { readonly type: 'end' };
 
 export interface AcceptorLog {

@@ -28,7 +28,8 @@ function obey(): boolean {
     const order = receiveMessageOnPort(task.port)?.message as AcceptorOrder | undefined;
     if (order === undefined) return true;
     if (order.type === 'end') return false;
-    acceptor.bar(order.address, order.forMs);
+    if (order.type === 'unbar') acceptor.unbar();
+    else acceptor.bar(order.address, order.forMs);
   }
 }
 

@@ -9,6 +9,7 @@ Usage:
   memorystreamer pub …             publish to a stream
   memorystreamer sub …             subscribe to streams
   memorystreamer ping              ask whether the broker answers, and how soon
+  memorystreamer bench …           measure a broker: throughput, latency, round trips
   memorystreamer config …          check, print and explain configurations
   memorystreamer frame …           look at frames, and make them
   memorystreamer COMMAND --help    flags and examples of a command
@@ -35,6 +36,7 @@ Usage:
 Once connections are accepted, one line is printed on standard output:
   memorystreamer ready url=ms://127.0.0.1:7878 shards=2 pid=4711
 Logs are JSON lines on standard error. SIGTERM and SIGINT end it gracefully, a second one at once.
+SIGHUP reads the configuration again, SIGUSR2 logs histograms of what the shards do.
 
 Examples:
   memorystreamer

@@ -12,10 +12,12 @@ import { loadConfiguration, type Configuration } from '../config/load.js';
 import { Reloader } from '../config/reload.js';
 import type { Config } from '../config/table.js';
 import { Watcher } from '../config/watch.js';
+import { arenaHoldsTables } from '../control/arena-plan.js';
 import type { Broker, StartBroker } from '../control/types.js';
 import { MemoryStreamerError } from '../errors.js';
 import { createLogger, type Logger } from '../log.js';
 import { errorText, EXIT_DONE, EXIT_FAULT } from './exit-codes.js';
+import { logMeters } from './meters.js';
 
 /** What `stop()` may take beyond `shutdown.grace` before it is no longer waited for. */
 const STOP_OVERTIME_MS = 2_000;
@@ -27,7 +29,8 @@ export async function runServe(argv: readonly string[], start?: StartBroker): Pr
     process.stdout.write(serveHelp());
     return EXIT_DONE;
   }
-  const load = (): Promise<Configuration> => loadConfiguration({ argv, env: process.env });
+  const rules = [arenaHoldsTables];
+  const load = (): Promise<Configuration> => loadConfiguration({ argv, env: process.env, rules });
   const first = await load();
   requireLinux();
   const { values: config } = first;
@@ -42,13 +45,15 @@ export async function runServe(argv: readonly string[], start?: StartBroker): Pr
     log,
     credentials: credentialsOf(config.credentials, first.secrets),
   });
+  // What monitoring compares with `config check`, and with the lines `config reload` later on.
+  log.info({ digest: first.digest, paths: first.paths }, 'config loaded');
   signals.broker = broker;
   signals.reloadBy(
     new Reloader({
       current: first,
       load,
-      apply: async ({ values: config, warnings }) => {
-        await broker.apply(config);
+      apply: async ({ values: config, secrets, warnings }) => {
+        await broker.apply(config, credentialsOf(config.credentials, secrets));
         log.level = config.log.level;
         for (const warning of warnings) log.warn(warning);
       },
@@ -65,7 +70,7 @@ export async function runServe(argv: readonly string[], start?: StartBroker): Pr
   const failure = await Promise.race([signals.stopAsked, broker.failed]);
   watcher?.close();
   if (failure !== undefined) return fail(broker, failure, log);
-  return stop(broker, signals.config.shutdown.grace, log);
+  return stop(broker, signals, log);
 }
 
 /** Undefined where nothing is to be watched. */
@@ -76,7 +81,7 @@ function watchFiles(
 ): Watcher | undefined {
   if (config.reload.on === 'signal' || paths.length === 0) return undefined;
   return new Watcher({
-    paths: () => signals.current.paths,
+    paths: () => signals.paths,
     changed: () => signals.reload('watch'),
     deaf: (reason) => {
       log.warn(
@@ -127,7 +132,7 @@ class Signals {
     });
     process.on('SIGUSR2', () => {
       if (this.config.debug.faults) this.broker?.crashShard();
-      else log.warn('SIGUSR2 ignored: debug.faults is off');
+      else this.#logMeters(log);
     });
     process.on('SIGHUP', () => this.reload('SIGHUP'));
   }
@@ -152,6 +157,15 @@ class Signals {
     return this.#reloader?.current ?? this.#first;
   }
 
+  /** What is to be watched. */
+  get paths(): readonly string[] {
+    return this.#reloader?.paths ?? this.#first.paths;
+  }
+
+  #logMeters(log: Logger): void {
+    if (this.broker !== undefined) logMeters(this.broker.takeMeters(), log, process.stderr);
+  }
+
   #endAtOnce(signal: NodeJS.Signals, log: Logger): never {
     log.warn({ signal }, 'a second signal: ending at once');
     this.broker?.kill();
@@ -166,8 +180,9 @@ function fail(broker: Broker, failure: Error, log: Logger): never {
   process.exit(EXIT_FAULT);
 }
 
-async function stop(broker: Broker, graceMs: number, log: Logger): Promise<number> {
+async function stop(broker: Broker, { config }: Signals, log: Logger): Promise<number> {
   const startedMs = systemClock.monotonicMs();
+  const graceMs = config.shutdown.grace;
   const overtime = setTimeout(() => {
     log.error({ graceMs }, 'not stopped in time: ending at once');
     broker.kill();
@@ -176,6 +191,7 @@ async function stop(broker: Broker, graceMs: number, log: Logger): Promise<numbe
   await broker.stop();
   clearTimeout(overtime);
   log.info({ tookMs: Math.round(systemClock.monotonicMs() - startedMs) }, 'stopped');
+  if (config.log.histograms) logMeters(broker.takeMeters(), log, process.stderr);
   // Signal handlers would keep nothing alive, but a library's leftover handle could.
   process.exit(EXIT_DONE);
 }

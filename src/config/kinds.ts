@@ -23,6 +23,8 @@ export interface Kind<Value> {
   show(value: Value): string;
   /** The value is the path of a file whose content nobody is shown. */
   readonly isSecretFile?: true;
+  /** Of a secret's file: bytes that the secret must have. */
+  readonly secretBytesMin?: number;
   /** Of a list: the fields of each item, by their paths in it. */
   readonly fields?: Readonly<Record<string, Field>>;
 }
@@ -51,6 +53,8 @@ export function listOf<Item>(
   max: number,
 ): Kind<readonly Item[]> {
   const item = objectOf(Object.entries(fields).map(([name, each]) => [name.split('.'), each]));
+  // Zod writes an object's code when it first sees one: with the module, so that no load waits for it.
+  item.safeParse({});
   return {
     type: z.array(item).max(max) as unknown as z.ZodType<readonly Item[]>,
     allowed: `a list of at most ${max} objects with ${Object.keys(fields).join(', ')}`,
@@ -83,8 +87,9 @@ function objectOf(fields: readonly FieldAtPath[]): z.ZodType {
  * The path of a file that holds a secret, so that none stands in a configuration. The value is the whole
  * path; src/config/secrets.ts finds and reads it.
  */
-export function secretFile(): Kind<string> {
+export function secretFile(bytesMin = 1): Kind<string> {
   return {
+    secretBytesMin: bytesMin,
     type: z.string().min(1).max(4_096),
     allowed: 'the path of a file that only its owner can read, or a name in $CREDENTIALS_DIRECTORY',
     unit: 'none',

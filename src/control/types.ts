@@ -2,6 +2,7 @@
 import type { CredentialEntry } from '../config/credentials.js';
 import type { Config } from '../config/table.js';
 import type { Logger } from '../log.js';
+import type { ShardMeters } from '../shards/meters.js';
 
 export interface BrokerOptions {
   readonly config: Config;
@@ -15,14 +16,16 @@ export interface Broker {
   readonly port: number;
   readonly shards: number;
   /**
-   * Takes over what `config` changes of the settings that need no restart; the rest of it must be as it was.
-   * Rejects with MS_ERR_RELOAD where a shard cannot: then nothing has changed anywhere.
+   * Takes over what `config` changes of the settings that need no restart, the rest of which must be as it was, and
+   * who may connect. Rejects with MS_ERR_RELOAD where a shard cannot: then nothing has changed anywhere.
    */
-  apply(config: Config): Promise<void>;
+  apply(config: Config, credentials: readonly CredentialEntry[]): Promise<void>;
   /** Ends gracefully, within `shutdown.grace`; resolves when all threads have ended. */
   stop(): Promise<void>;
   /** Ends at once. */
   kill(): void;
+  /** What each shard has measured of itself, read without asking it; also once the broker has stopped. */
+  takeMeters(): ShardMeters[];
   /** Crashes one shard, for tests of recovery (`debug.faults`). */
   crashShard(): void;
   /** Resolves, with the reason, when the broker can't go on. */

@@ -3,7 +3,7 @@
  * Constants only: compiled both by TypeScript and by AssemblyScript. Asserted by `test/shards/layout.test.ts`.
  *
  *   shared area   | settings | shard rows (128 B each, 64) | hand-off rings (one a shard) | connection table |
- *   shard's area  | header + pool table | scratch | stream lists | stream flags | hash | rows of the pools … |
+ *   shard's area  | header + pool table | scratch | meters | stream lists | stream flags | hash | rows of the pools … |
  */
 
 // ---- Shared area: the settings page, written by control, read by every shard (settings.ts) ----
@@ -21,7 +21,14 @@ export const SETTINGS_SLOW_CONSUMER_MS = 4;
 export const SETTINGS_SUBSCRIPTIONS_MAX = 8;
 export const SETTINGS_PUBLICATIONS_MAX = 12;
 export const SETTINGS_IDLE_STRATEGY = 16;
+export const SETTINGS_AUTH_FLAGS = 20;
+export const SETTINGS_HANDSHAKE_MS = 24;
+export const SETTINGS_PENDING_MAX = 28;
 export const SHARED_HEADER_BYTES = 128;
+/** Bits of SETTINGS_AUTH_FLAGS. */
+export const AUTH_REQUIRED = 1;
+export const AUTH_KEYING_REQUIRED = 2;
+export const AUTH_INSECURE_TOKENS = 4;
 
 // ---- Shared area: a row for each shard (index = its thread number) ----
 export const SHARD_ROW_BYTES = 128;
@@ -178,7 +185,35 @@ export const ERROR_COUNTS = 64;
 /** What one send to a keyed connection is made of: its spans, and the headers and small frames that are made for it. */
 export const AREA_KEYED_SPANS = 4096;
 export const AREA_KEYED_SCRATCH = 8192;
-export const AREA_HEADER_BYTES = 139264;
+export const AREA_METERS = 139264;
+
+// ---- Meters, at AREA_METERS: histograms of what a shard does, written by it alone, read by control (meters.ts) ----
+/** Whether there are any: false in a build that shows what they cost. */
+export const METERED = true as boolean;
+/** ns: from one return of epoll_wait to the next, without the time asleep. */
+export const METER_TURN = 0;
+/** ns: from the turn in which the oldest frame of a span came to its being sent. */
+export const METER_DELAY = 1;
+/** DATA frames taken from one stretch of received bytes. */
+export const METER_RECEIVED = 2;
+/** DATA frames in one send. */
+export const METER_SENT = 3;
+export const METER_COUNT = 4;
+/** Each power of two has so many buckets (as a power of two): a bucket is at most 1/16 of its values wide. */
+export const METER_SUB_BUCKET_BITS = 4;
+/** Values from 2^40 on (in ns: 18 minutes) share the last bucket with those just below. */
+export const METER_VALUE_BITS = 40;
+export const METER_BUCKETS =
+  (METER_VALUE_BITS - METER_SUB_BUCKET_BITS + 1) << METER_SUB_BUCKET_BITS;
+/** u64 each: the sum of all values, the greatest one, how many there are by bucket. */
+export const METER_SUM = 0;
+export const METER_MAX = 8;
+export const METER_FIRST_BUCKET = 128;
+export const METER_BYTES = METER_FIRST_BUCKET + METER_BUCKETS * 8;
+/** u64, in ns: the longest turn since control took it last, by an exchange for 0. */
+export const AREA_LONGEST_TURN = AREA_METERS + METER_COUNT * METER_BYTES;
+/** Whole pages: nothing else lies where control reads. */
+export const AREA_HEADER_BYTES = (AREA_LONGEST_TURN + 8 + 4095) & ~4095;
 
 export const SPANS_MAX = 32;
 /** What a span of a send is: the rest of a half-sent frame, control frames, or a cursor's (its number). */
@@ -227,6 +262,8 @@ export const CURSOR_SUBSCRIPTION = 84;
 /** u32 each: the segment in which it was seen holding others back, and since which tick. */
 export const CURSOR_AGED_SEGMENT = 88;
 export const CURSOR_AGED_SINCE = 92;
+/** u64: frames before this sequence were there before the subscription: how old they are is no delay. */
+export const CURSOR_LIVE_FROM = 96;
 
 export const CURSOR_FLAG_READY = 1;
 /** The client must be told the stream's subject before its first DATA. */

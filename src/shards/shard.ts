@@ -32,6 +32,9 @@ const RECEIVE_BYTES_PER_TURN = 1_048_576;
 const SENDERS_PER_TURN = 256;
 const RECEIVE_BYTES_BEFORE_GOODBYE = 1_048_576;
 const SENDS_PER_CONNECTION = 4;
+/** After so many connections the clock that their delays are measured by is read again. */
+const SENDERS_PER_CLOCK = 16;
+const NS_PER_MS = 1e6;
 /** `backoff`: the shard polls for so long after it last had something to do, then it blocks. */
 const BACKOFF_MS = 0.2;
 /** Every connection is looked at so often per heartbeat, but no more often than each second. */
@@ -69,6 +72,11 @@ export class Shard {
   #sweepSlot = 1;
   #sweptAtMs: number;
   readonly #beganMs: number;
+  /** When the present turn's wait was over; and whether there was anything to do in it. */
+  #turnBeganMs: number;
+  #worked = false;
+  /** When this thread was last known to be awake: set at a turn's end, and by who lets something else run between two turns. */
+  awakeMs: number;
   #isControlDue = true;
   #faultAsked = false;
 
@@ -81,10 +89,17 @@ export class Shard {
     context.kernel.openQueue();
     this.subscriptions = new Subscriptions(context);
     this.lifecycle = new Lifecycle(context, { connectionClosing: (slot) => this.#forget(slot) });
-    this.handshakes = new Handshakes(context, this.lifecycle, options.randomBytes);
+    this.handshakes = new Handshakes(
+      context,
+      this.lifecycle,
+      options.randomBytes,
+      options.principals,
+    );
     this.requests = new Requests(context, this.lifecycle, this.subscriptions, this.handshakes);
     this.input = new Input(context, this.lifecycle, this.requests);
     this.#beganMs = context.clock.monotonicMs();
+    this.#turnBeganMs = this.#beganMs;
+    this.awakeMs = this.#beganMs;
     this.#lastBusyMs = this.#beganMs;
     this.#sweptAtMs = this.#beganMs;
     this.#epollFd = context.sys.epollCreate();
@@ -112,12 +127,15 @@ export class Shard {
     if (this.#settingsPage.change !== this.#settingsChange) this.#heedSettings();
     this.#adopt();
     if (this.#isControlDue) this.#hearControl();
+    if (this.handshakes.isReviewing) this.handshakes.review();
     this.#receive();
     this.#news();
     this.#deliver();
     this.#timers();
     this.#signal();
-    return this.#advanceState();
+    const isAlive = this.#advanceState();
+    this.awakeMs = this.context.clock.monotonicMs();
+    return isAlive;
   }
 
   /** Gives the epoll instance back; after the last turn. */
@@ -137,7 +155,9 @@ export class Shard {
     const live = page.live();
     if (live && live.version !== this.#settingsVersion) {
       this.#settingsVersion = live.version;
+      const { auth } = this.context.settings;
       this.context.settings = { ...this.context.settings, ...live.settings };
+      this.handshakes.settingsChanged(auth);
       control.post({ type: 'settings', version: live.version });
     }
     const offered = page.offered();
@@ -156,14 +176,24 @@ export class Shard {
     if (mayBlock) kernel.wokenUp();
     sys.clockRealtime(areaAt + layout.AREA_CLOCK);
     const nowMs = clock.monotonicMs();
+    this.#meterTurn(mayBlock ? this.awakeMs : nowMs);
+    this.#turnBeganMs = nowMs;
+    this.#worked = events > 0;
     this.context.tick = (Math.floor((nowMs - this.#beganMs) / TICK_MS) + 1) >>> 0;
     if (events < 0) throw new Error(`epoll_wait: errno ${-events}`);
     if (events > 0) this.#lastBusyMs = nowMs;
     for (let i = 0; i < events; i++) this.#event(i);
   }
 
+  /** The turn before is over, and lasted until `endMs`: what came after it was sleep. */
+  #meterTurn(endMs: number): void {
+    if (!layout.METERED) return;
+    this.context.kernel.turnTook((endMs - this.#turnBeganMs) * NS_PER_MS, this.#worked);
+  }
+
   #timeoutMs(): number {
     if (this.#receivers.length > 0 || this.context.kernel.queueIsEmpty() === 0) return 0;
+    if (this.handshakes.isReviewing) return 0;
     const strategy = this.context.settings.idleStrategy;
     if (strategy === 'spin') return 0;
     if (strategy === 'backoff') {
@@ -287,6 +317,9 @@ export class Shard {
         if (this.handshakes.authenticated(message.ref, message.answer))
           this.#goOn(message.ref.slot);
         return;
+      case 'principals':
+        this.handshakes.exchange(message.gone, message.principals);
+        return;
       case 'drain':
         this.#drain();
         return;
@@ -313,6 +346,7 @@ export class Shard {
   #receive(): void {
     const slots = this.#receivers;
     if (slots.length === 0) return;
+    this.#worked = true;
     this.#receivers = this.#receiversNext;
     this.#receiversNext = slots;
     const count = Math.min(slots.length, RECEIVERS_PER_TURN);
@@ -367,9 +401,17 @@ export class Shard {
     for (let i = 0; i < SENDERS_PER_TURN; i++) {
       const slot = kernel.nextToSend();
       if (slot === 0) break;
+      if (i % SENDERS_PER_CLOCK === 0) this.#meterSends();
       this.#sendTo(slot);
     }
     if (this.#relieved.length > 0) this.#relieve();
+  }
+
+  #meterSends(): void {
+    this.#worked = true;
+    if (!layout.METERED) return;
+    const sinceMs = this.context.clock.monotonicMs() - this.#turnBeganMs;
+    this.context.kernel.sendsBegin(sinceMs * NS_PER_MS);
   }
 
   /** Connections whose answers have left are heard again; whether DATA waits for them is no matter. */

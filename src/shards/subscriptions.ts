@@ -99,7 +99,7 @@ export class Subscriptions {
     from: From,
     isAnnounced: boolean,
   ): StreamEntry | typeof PLACE_BUSY | typeof PLACE_FULL {
-    const { kernel } = this.#context;
+    const { kernel, longs } = this.#context;
     const subscriber = this.#subscribers.get(subscription.slot)!;
     const known = subscriber.cursors.get(stream);
     if (known !== undefined) return this.#entry(stream, kernel.cursorAt(known) >>> 0, false);
@@ -112,6 +112,8 @@ export class Subscriptions {
       kernel.endCursor(cursor);
       return PLACE_BUSY;
     }
+    // What is there already is older than its delay.
+    if (from !== 'new') longs[(at + layout.CURSOR_LIVE_FROM) / 8] = kernel.nextSequenceOf(stream);
     subscriber.cursors.set(stream, cursor);
     kernel.wakeCursor(cursor);
     return this.#entry(stream, at, answer === ring.SEEK_RESET);

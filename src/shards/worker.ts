@@ -30,10 +30,10 @@ export default async function runShard(task: ShardTask): Promise<void> {
     post({ type: 'ready', threadId });
     let yieldedMs = systemClock.monotonicMs();
     while (shard.turn()) {
-      const nowMs = systemClock.monotonicMs();
-      if (nowMs - yieldedMs < YIELD_MS) continue;
-      yieldedMs = nowMs;
+      if (shard.awakeMs - yieldedMs < YIELD_MS) continue;
       await yieldToNode();
+      yieldedMs = systemClock.monotonicMs();
+      shard.awakeMs = yieldedMs;
     }
     shard.close();
     port.close();
@@ -66,6 +66,7 @@ function makeShard(task: ShardTask, control: ControlLink): Shard {
     control,
     clock: systemClock,
     settings: task.settings,
+    principals: task.principals,
     settingsPage: new SettingsPage(task.memory, task.sharedAt),
     randomBytes,
     areaAt: task.areaAt,

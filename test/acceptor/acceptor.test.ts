@@ -361,6 +361,15 @@ test('whoever comes from a barred address is told AUTH_FAILED and not heard, unt
   expect(r.counts()).toEqual([2]);
 });
 
+test('who was barred is let in once settings have changed', () => {
+  const r = rig({ shards: 1 });
+  r.acceptor.bar('10.1.2.3', 1000);
+  r.acceptor.unbar();
+  knock(r, 3);
+  r.acceptor.turn();
+  expect(r.counts()).toEqual([1]);
+});
+
 test('one whose address cannot be had is let in', () => {
   const r = rig({ shards: 1 });
   r.acceptor.bar('10.1.2.3', 1000);

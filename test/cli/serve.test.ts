@@ -21,7 +21,7 @@ test('the ready line is all of standard output, and the log is JSON lines', asyn
     .trimEnd()
     .split('\n')
     .map((line) => (JSON.parse(line) as { msg: string }).msg);
-  expect(messages).toEqual(['stopping', 'stopped']);
+  expect(messages).toEqual(['config loaded', 'stopping', 'stopped']);
 });
 
 test.each(['SIGTERM', 'SIGINT'] as const)('%s stops gracefully, with code 0', async (signal) => {
@@ -82,21 +82,52 @@ test('a port that is taken is named, with code 4', async () => {
   expect(broker.stderr).toBe('memorystreamer: port 4711 is taken (MS_ERR_LISTEN)\n');
 });
 
-test('SIGUSR2 crashes a shard with debug.faults, and is ignored without', async () => {
+/** The lines of the log that are histograms, by shard. */
+const histograms = ({ stderr }: Running): { shard: number }[] =>
+  stderr
+    .split('\n')
+    .filter((line) => line.includes('"msg":"histograms"'))
+    .map((line) => JSON.parse(line) as { shard: number });
+
+test('SIGUSR2 crashes a shard with debug.faults, and logs histograms without', async () => {
   const crashing = serve('ok', '--debug-faults');
   await crashing.until('stdout', 'ready');
   crashing.send('SIGUSR2');
   await crashing.until('stdout', 'crash\n');
   crashing.send('SIGTERM');
   expect(await crashing.code()).toBe(0);
+  expect(histograms(crashing)).toEqual([]);
 
-  const ignoring = serve('ok');
-  await ignoring.until('stdout', 'ready');
-  ignoring.send('SIGUSR2');
-  await ignoring.until('stderr', 'SIGUSR2 ignored');
-  ignoring.send('SIGTERM');
-  expect(await ignoring.code()).toBe(0);
-  expect(ignoring.stdout).not.toContain('crash');
+  const telling = serve('ok');
+  await telling.until('stdout', 'ready');
+  telling.send('SIGUSR2');
+  await telling.until('stderr', '"shard":2');
+  telling.send('SIGTERM');
+  expect(await telling.code()).toBe(0);
+  expect(telling.stdout).not.toContain('crash');
+  expect(histograms(telling).map(({ shard }) => shard)).toEqual([1, 2]);
+});
+
+test('log.histograms logs them at the end, whatever log.level is', async () => {
+  const broker = serve('ok', '--log-histograms', '--log-level', 'silent');
+  await broker.until('stdout', 'ready');
+  broker.send('SIGUSR2');
+  await broker.until('stderr', '"shard":2');
+  broker.send('SIGTERM');
+  expect(await broker.code()).toBe(0);
+  expect(histograms(broker).map(({ shard }) => shard)).toEqual([1, 2, 1, 2]);
+  expect(broker.stderr).not.toContain('stopp');
+});
+
+test('SIGUSR2 before the broker is there harms nothing', async () => {
+  const broker = serve('start-hangs');
+  await broker.until('stdout', 'starting');
+  broker.send('SIGUSR2');
+  broker.send('SIGTERM');
+  await broker.until('stderr', 'stopping');
+  broker.send('SIGTERM');
+  expect(await broker.code()).toBe(1);
+  expect(histograms(broker)).toEqual([]);
 });
 
 test('connections beyond the file descriptors: refused with code 3 if asked for, else lowered and warned of', () => {

@@ -52,6 +52,7 @@ const arbitraryValue: Readonly<Record<KeyName, fc.Arbitrary<unknown>>> = {
   credentials: fc.constant([]),
   'reload.on': fc.constantFrom('change', 'signal'),
   'log.level': fc.constantFrom('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'),
+  'log.histograms': fc.boolean(),
   'debug.faults': fc.boolean(),
 };
 

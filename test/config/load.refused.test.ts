@@ -317,11 +317,11 @@ const CASES: readonly (readonly [given: Given, ...faults: string[]])[] = [
   // Values together, and on the machine
   [
     yaml('listen:\n  host: 0.0.0.0'),
-    '/b.yaml:2:9: listen.host: "0.0.0.0" lets other machines in, and the broker asks nobody who they are; allowed: 127.0.0.0/8 and ::1, or any with listen.insecure: true',
+    '/b.yaml:2:9: listen.host: "0.0.0.0" lets other machines in, and the broker asks nobody who they are; allowed: 127.0.0.0/8 and ::1, or any with auth.required: true or listen.insecure: true',
   ],
   [
     env('LISTEN_HOST', '::'),
-    'MEMORYSTREAMER_LISTEN_HOST: "::" lets other machines in, and the broker asks nobody who they are; allowed: 127.0.0.0/8 and ::1, or any with listen.insecure: true',
+    'MEMORYSTREAMER_LISTEN_HOST: "::" lets other machines in, and the broker asks nobody who they are; allowed: 127.0.0.0/8 and ::1, or any with auth.required: true or listen.insecure: true',
   ],
   [
     yaml('memory: {arena: 32MiB}\nstreams:\n  default:\n    retention: {bytes: 64MiB}'),

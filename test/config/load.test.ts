@@ -145,6 +145,15 @@ test('every source reads sizes, durations, truths and "auto" alike', async () =>
   expect(seen(await values({ argv: [...argv, '--shards', 'auto'] }))).toEqual(expected);
 });
 
+test('the byte order mark of some editors is no part of a file', async () => {
+  for (const ending of ['json', 'yaml', 'toml']) {
+    const path = `/b.${ending}`;
+    const text = ending === 'toml' ? 'shards = 3' : '{"shards": 3}';
+    const files = fakeFiles({ [path]: `\ufeff${text}` });
+    expect((await values({ files, argv: ['--config', path] })).shards).toBe(3);
+  }
+});
+
 test('"localhost" is read as an address', async () => {
   expect((await values({ argv: ['--host', 'localhost'] })).listen.host).toBe('127.0.0.1');
   expect((await values({ argv: ['--host', '::1'] })).listen.host).toBe('::1');

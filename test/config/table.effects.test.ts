@@ -76,9 +76,13 @@ const SHOWN: Readonly<Record<KeyName, readonly [file: string, title: string, set
     'is left alone under reload.on: signal, until SIGHUP',
   ],
   'log.level': [KEYS_FILE, 'log.level is the least severity that is logged'],
+  'log.histograms': [
+    'test/cli/serve.test.ts',
+    'log.histograms logs them at the end, whatever log.level is',
+  ],
   'debug.faults': [
     'test/cli/serve.test.ts',
-    'SIGUSR2 crashes a shard with debug.faults, and is ignored without',
+    'SIGUSR2 crashes a shard with debug.faults, and logs histograms without',
   ],
 };
 

@@ -77,6 +77,7 @@ test.each([
       [{ keyId: 'a', method: 'token', secretFile: 'f', delete: { allow: [] } }],
     ],
   ],
+  ['log.histograms', [true, false], ['exit', 1]],
   ['debug.faults', [true, false], ['true', 0, 1, null]],
 ])('%s has these limits', (key, inside, outside) => {
   const { type } = TABLE.find((row) => row.key === key)!;

@@ -43,9 +43,9 @@ beforeEach(() => {
   barred.mockClear();
   authenticator = new Authenticator({
     credentials: [
-      { keyId: 'key', method: 'hmac-sha256', secret: SECRET },
-      { keyId: 'other', method: 'hmac-sha256', secret: Buffer.alloc(32, 9) },
-      { keyId: 'token', method: 'token', secret: Buffer.from(TOKEN) },
+      { principal: 0, keyId: 'key', method: 'hmac-sha256', secret: SECRET },
+      { principal: 1, keyId: 'other', method: 'hmac-sha256', secret: Buffer.alloc(32, 9) },
+      { principal: 2, keyId: 'token', method: 'token', secret: Buffer.from(TOKEN) },
     ],
     attemptsPerMinute: 3,
     random: (byteCount) => Buffer.alloc(byteCount, 5),

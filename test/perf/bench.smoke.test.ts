@@ -171,9 +171,12 @@ const scenarios = [
   'codec',
   'log',
   'config',
+  'reload',
 ];
 /** Figures of the generator, in which it counts what it received, and of what it did not see. */
-const received = ['throughput', 'streams', 'fanout', 'latency', 'rtt', 'storm', 'replay', 'wakeup'];
+const received = [
+  ...['throughput', 'streams', 'fanout', 'latency', 'rtt', 'storm', 'replay', 'wakeup', 'reload'],
+];
 
 function perf(args: string[], env: NodeJS.ProcessEnv = process.env) {
   return run(process.execPath, ['perf/bench.mjs', ...args], { cwd: root, env });
@@ -214,7 +217,20 @@ describe('the benchmark script', () => {
     const [first] = results['throughput']!.figures;
     expect(first!.runs[0]!.payloadChecks).toBe(first!.runs[0]!.delivered);
     expect(readFileSync(join(scratch, 'smoke.html'), 'utf8')).toContain('A smoke run');
-  }, 120_000);
+  }, 300_000);
+
+  it('measures another build as one more peer', async () => {
+    const out = join(scratch, 'beside.json');
+    const args = ['rtt', '--smoke', '--peers', 'memorystreamer', '--beside', root, '--out', out];
+    await perf(args);
+    const { results } = JSON.parse(readFileSync(out, 'utf8')) as {
+      results: { rtt: { figures: Figure[] } };
+    };
+    const of = (name: string) => results.rtt.figures.find((figure) => figure.peer === name);
+    expect(of('memorystreamer')).toMatchObject({ failed: null, missing: null });
+    expect(of('beside')).toMatchObject({ failed: null, missing: null });
+    expect(of('beside')!.runs).toHaveLength(1);
+  }, 30_000);
 
   it('goes on after a scenario that failed, and ends with status 1', async () => {
     const out = join(scratch, 'failed.json');
@@ -264,6 +280,7 @@ describe('the benchmark script', () => {
     ['speed', '"speed"'],
     ['throughput --peers kafka', '"kafka"'],
     ['throughput --sizes many', '--sizes wants numbers'],
+    ['throughput --beside /nowhere', '--beside /nowhere: there is no build in it'],
   ])('refuses what it does not know: %s', async (args, said) => {
     await expect(perf(args.split(' '))).rejects.toMatchObject({
       stderr: expect.stringContaining(said) as string,

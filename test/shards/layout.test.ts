@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { FRAME_BYTES_MAX } from '../../src/frame/layout.js';
+import { bucketCount } from '../../src/histogram.js';
 import { CURSOR_BYTES, THREADS_MAX } from '../../src/ring/layout.js';
 import * as layout from '../../src/shards/layout.js';
 
@@ -37,7 +38,8 @@ test('the fields of each row are disjoint and aligned', () => {
   disjoint(fields('CONNECTION_', states, ['COOKIE']), layout.CONNECTION_BYTES);
   const numbers = ['NUMBER', 'ACK_NUMBER', 'ACK_SEQUENCE'];
   disjoint(fields('PUBLICATION_', ['BYTES'], numbers), layout.PUBLICATION_BYTES);
-  const cursor = fields('CURSOR_', ['ROW_BYTES', 'FLAG_READY', 'FLAG_ANNOUNCE']);
+  const flags = ['ROW_BYTES', 'FLAG_READY', 'FLAG_ANNOUNCE'];
+  const cursor = fields('CURSOR_', flags, ['LIVE_FROM']);
   disjoint(cursor, layout.CURSOR_ROW_BYTES);
   expect(Math.min(...cursor.map(([at]) => at))).toBeGreaterThanOrEqual(CURSOR_BYTES);
 });
@@ -73,9 +75,29 @@ test('what one send to a keyed connection is made of fits its place, and the ker
   const spansEnd = layout.AREA_KEYED_SPANS + layout.KEYED_SPANS_MAX * 8;
   expect(spansEnd).toBeLessThanOrEqual(layout.AREA_KEYED_SCRATCH);
   const scratchEnd = layout.AREA_KEYED_SCRATCH + layout.KEYED_SEND_BYTES_MAX;
-  expect(scratchEnd).toBeLessThanOrEqual(layout.AREA_HEADER_BYTES);
+  expect(scratchEnd).toBeLessThanOrEqual(layout.AREA_METERS);
   const countsEnd = layout.AREA_ERROR_COUNTS + layout.ERROR_COUNTS * 4;
   expect(layout.AREA_NEWS + layout.AREA_NEWS_MAX * 4).toBeLessThanOrEqual(layout.AREA_ERROR_COUNTS);
   expect(countsEnd).toBeLessThanOrEqual(layout.AREA_KEYED_SPANS);
   expect(layout.KEYS_REST_HEADER + 40).toBeLessThanOrEqual(layout.KEYS_BYTES);
+});
+
+test('meters have a bucket for every value, and pages of their own', () => {
+  expect(layout.METERED).toBe(true);
+  const shape = {
+    subBucketBits: layout.METER_SUB_BUCKET_BITS,
+    valueBits: layout.METER_VALUE_BITS,
+  };
+  expect(layout.METER_BUCKETS).toBe(bucketCount(shape));
+  expect(layout.METER_MAX).toBeGreaterThanOrEqual(layout.METER_SUM + 8);
+  expect(layout.METER_FIRST_BUCKET).toBeGreaterThanOrEqual(layout.METER_MAX + 8);
+  expect(layout.METER_FIRST_BUCKET + layout.METER_BUCKETS * 8).toBe(layout.METER_BYTES);
+  expect([layout.AREA_METERS % 4096, layout.METER_BYTES % 8]).toEqual([0, 0]);
+  const meters = ['TURN', 'DELAY', 'RECEIVED', 'SENT'].map((name) => constants[`METER_${name}`]);
+  expect(meters).toEqual(Array.from({ length: layout.METER_COUNT }, (_, meter) => meter));
+  expect(layout.AREA_LONGEST_TURN).toBe(
+    layout.AREA_METERS + layout.METER_COUNT * layout.METER_BYTES,
+  );
+  expect(layout.AREA_HEADER_BYTES).toBeGreaterThanOrEqual(layout.AREA_LONGEST_TURN + 8);
+  expect(layout.AREA_HEADER_BYTES % 4096).toBe(0);
 });

@@ -4,6 +4,7 @@
 
 export const series = {
   memorystreamer: { title: 'MemoryStreamer', light: '#0b62b0', dark: '#5cb3f5', dash: null },
+  beside: { title: 'another build', light: '#6b52c8', dark: '#b3a2f7', dash: '4 2' },
   nats: { title: 'nats-server', light: '#c04f00', dark: '#ff8f4a', dash: '7 3' },
   redis: { title: 'redis-server', light: '#a83c86', dark: '#ea8fcb', dash: '2 3' },
   mosquitto: { title: 'mosquitto', light: '#00795a', dark: '#35c79a', dash: '9 3 2 3' },

@@ -5,7 +5,7 @@
 // then its cursors' spans, in turn.
 import { TYPE_GAP } from '../../frame/codes';
 import { frameBytes } from '../../frame/kernel/frame';
-import { FRAME_HEADER_BYTES, KEY_COUNTER } from '../../frame/layout';
+import { FRAME_HEADER_BYTES, KEY_COUNTER, TIMESTAMP_BYTE_OFFSET } from '../../frame/layout';
 import {
   advance,
   closeCursor,
@@ -57,6 +57,7 @@ import {
   CURSOR_FLAGS,
   CURSOR_FLAG_ANNOUNCE,
   CURSOR_FLAG_READY,
+  CURSOR_LIVE_FROM,
   CURSOR_STREAM_NEXT,
   CURSOR_STREAM_PREVIOUS,
   CURSOR_SUBSCRIPTION,
@@ -66,6 +67,8 @@ import {
   KEYS_OUT,
   KEYS_REST_BYTES,
   KEYS_REST_HEADER,
+  METER_DELAY,
+  METER_SENT,
   OUT_NEXT,
   OUT_READ,
   OUT_WRITE,
@@ -81,6 +84,7 @@ import {
 } from '../layout';
 import { keyedBytes, keySpans, remakeHeader } from './keyed-output';
 import { makingOf } from './keys';
+import { meter, sendClock } from './meters';
 import { outNumber, outSent, writeAcks } from './output';
 import { area, connectionAt, giveRow, rowAt, streamFlagAt, streamListAt, takeRow, touchedRows } from './rows';
 
@@ -418,6 +422,7 @@ export function gatheredBytes(): u32 {
 export function sent(slot: u32, bytes: u32): void {
   const connection = connectionAt(slot);
   keys = makingOf(connection);
+  const framesBefore = framesOut;
   for (let i: u32 = 0; i < spanCount; i++) {
     const entry = area + AREA_SPANS + (<usize>i << 3);
     const spanBytes = load<u32>(entry, 4);
@@ -431,6 +436,7 @@ export function sent(slot: u32, bytes: u32): void {
     }
     else cursorSent(connection, <u32>ref, load<u32>(entry), taken);
   }
+  if (framesOut != framesBefore) meter(METER_SENT, framesOut - framesBefore);
   spanCount = 0;
 }
 
@@ -465,6 +471,7 @@ function cursorSent(connection: usize, row: u32, spanAt: u32, bytes: u32): void 
   }
   framesOut += frames;
   bytesOut += bytes;
+  if (frames && before >= load<u64>(at, CURSOR_LIVE_FROM)) meterDelay(spanAt);
   // What was shown and not sent has its credit back.
   const left = load<u64>(credit, SUBSCRIPTION_CREDIT);
   if (left != NO_LIMIT) store<u64>(credit, left + (shown - frames), SUBSCRIPTION_CREDIT);
@@ -473,6 +480,13 @@ function cursorSent(connection: usize, row: u32, spanAt: u32, bytes: u32): void 
     store<u32>(connection, rest, CONNECTION_REST_BYTES);
     store<u32>(connection, row, CONNECTION_REST_CURSOR);
   }
+}
+
+// @ts-ignore: decorator
+@inline function meterDelay(oldest: usize): void {
+  const came = load<u64>(oldest, TIMESTAMP_BYTE_OFFSET);
+  // The clocks of two threads are read at different times, and the machine's may be set back.
+  meter(METER_DELAY, sendClock > came ? sendClock - came : 0);
 }
 
 /**

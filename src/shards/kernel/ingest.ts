@@ -44,6 +44,7 @@ import {
   INGEST_FAULT,
   INGEST_FULL,
   KEYS_IN,
+  METER_RECEIVED,
   POOL_PUBLICATIONS,
   PUBLICATION_ACK_NEXT,
   PUBLICATION_ACK_NUMBER,
@@ -51,6 +52,7 @@ import {
   PUBLICATION_NUMBER,
 } from '../layout';
 import { keysOf } from './keys';
+import { meter } from './meters';
 import { findPublication } from './publications';
 import { area, connectionAt, rowAt } from './rows';
 import { laterTypes, versionOf } from './versions';
@@ -180,6 +182,13 @@ function owe(slot: u32, publication: usize, number: u64): void {
  * came before the place where it stopped is handled; that frame itself is counted by `frameHandled`.
  */
 export function ingest(slot: u32, at: usize, end: usize): i32 {
+  const before = framesIn;
+  const answer = ingestAs(slot, at, end);
+  if (framesIn != before) meter(METER_RECEIVED, framesIn - before);
+  return answer;
+}
+
+function ingestAs(slot: u32, at: usize, end: usize): i32 {
   const connection = connectionAt(slot);
   runFrames = 0;
   runBytes = 0;

@@ -10,7 +10,8 @@ const patch = join(root, 'perf/gate/slow-down.patch');
 const patched = 'src/shards/kernel/ingest.ts';
 
 const path = pathToFileURL(join(root, 'perf/gate/builds.mjs')).href;
-const { applyPatch, commitOf } = (await import(path)) as {
+const { applyChange, applyPatch, commitOf } = (await import(path)) as {
+  applyChange: (folder: string, change: { file: string; from: string; to: string }) => void;
   applyPatch: (folder: string, patch: string) => void;
   commitOf: (name: string) => string;
 };
@@ -36,6 +37,20 @@ it('a patch that does not fit is told, and nothing is changed', () => {
   writeFileSync(file, other);
   expect(() => applyPatch(folder, patch)).toThrow(/slow-down\.patch does not fit/);
   expect(readFileSync(file, 'utf8')).toBe(other);
+});
+
+it('a change is made where it fits exactly once, and else is told', () => {
+  const file = 'src/shards/layout.ts';
+  const meters = { file, from: 'METERED = true', to: 'METERED = false' };
+  applyChange(folder, meters);
+  const changed = readFileSync(join(folder, file), 'utf8');
+  expect(changed).toBe(
+    readFileSync(join(root, file), 'utf8').replace('METERED = true', 'METERED = false'),
+  );
+  expect(changed).toContain('METERED = false');
+  expect(() => applyChange(folder, meters)).toThrow(`${file} has "METERED = true" 0 times`);
+  expect(() => applyChange(folder, { file, from: 'export', to: '' })).toThrow(/" \d\d+ times/);
+  expect(readFileSync(join(folder, file), 'utf8')).toBe(changed);
 });
 
 it('a name that is no commit is told', () => {
