@@ -182,10 +182,10 @@ export const AREA_PEER = 560;
 /** u32 each: ERROR frames sent by this shard, by code. */
 export const AREA_ERROR_COUNTS = 3072;
 export const ERROR_COUNTS = 64;
-/** What one send to a keyed connection is made of: its spans, and the headers and small frames that are made for it. */
+/** What one send to a keyed connection is made of: its spans, and the headers and small frames that are made for it, and eight bytes more. */
 export const AREA_KEYED_SPANS = 4096;
 export const AREA_KEYED_SCRATCH = 8192;
-export const AREA_METERS = 270336;
+export const AREA_METERS = 274432;
 
 // ---- Meters, at AREA_METERS: histograms of what a shard does, written by it alone, read by control (meters.ts) ----
 /** Whether there are any: false in a build that shows what they cost. */
