@@ -28,9 +28,9 @@ export function logMeters(
   for (const each of meters) asked.info(metersFields(each), 'histograms');
 }
 
-function metersFields({ shard, longestTurnNs, ...meters }: ShardMeters): object {
+function metersFields({ shard, longestTurnNs, errors, ...meters }: ShardMeters): object {
   const numbers = Object.entries(meters).map(([name, histogram]) => [name, fields(histogram)]);
-  return { shard, ...(Object.fromEntries(numbers) as object), longestTurnNs };
+  return { shard, ...(Object.fromEntries(numbers) as object), longestTurnNs, errors };
 }
 
 function fields(histogram: Histogram): object {
@@ -56,6 +56,9 @@ function rows(meters: ShardMeters): string[] {
     histogramRow('frames per receive', meters.framesPerReceive, countText),
     histogramRow('frames per send', meters.framesPerSend, countText),
     `  longest turn since the last such table ${durationText(meters.longestTurnNs)}`,
+    ...Object.entries(meters.errors).map(
+      ([name, count]) => `  ERROR ${name} was sent ${countText(count)} times`,
+    ),
   ];
 }
 

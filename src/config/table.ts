@@ -230,7 +230,8 @@ export const KEYS = {
     false,
     'hot',
     'Logs at the end of the broker, too, what SIGUSR2 logs at any time, whatever log.level is: for each shard ' +
-      'histograms of the duration of its turns, of the delay from append to send, and of batches.',
+      'histograms of the duration of its turns, of the delay from append to send, and of batches, and how ' +
+      'often each error was sent.',
   ),
   'reload.on': entry(
     oneOf('change', 'signal'),

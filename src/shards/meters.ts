@@ -1,4 +1,5 @@
 /** A shard's meters (layout.ts) as anybody else reads them: the shard goes on, and is not asked. */
+import { PROTOCOL_ERRORS } from '../frame/names.js';
 import { Histogram, type HistogramShape } from '../histogram.js';
 import * as layout from './layout.js';
 
@@ -17,6 +18,8 @@ export interface ShardMeters {
   readonly framesPerSend: Histogram;
   /** The longest turn, whatever it did, since this was read last. */
   readonly longestTurnNs: number;
+  /** ERROR frames sent, by the name of their code; those of which there were none are left out. */
+  readonly errors: Readonly<Record<string, number>>;
 }
 
 const SHAPE: HistogramShape = {
@@ -38,7 +41,16 @@ export function takeMeters(memory: WebAssembly.Memory, shard: number, areaAt: nu
     framesPerSend: read(longs, areaAt, layout.METER_SENT),
     // Pairs with the plain store in `turnTook`, which is made for what is greater only.
     longestTurnNs: Number(Atomics.exchange(longs, (areaAt + layout.AREA_LONGEST_TURN) / 8, 0n)),
+    errors: errorsOf(memory, areaAt),
   };
+}
+
+function errorsOf(memory: WebAssembly.Memory, areaAt: number): Record<string, number> {
+  const counts = new Uint32Array(memory.buffer, areaAt + layout.AREA_ERROR_COUNTS);
+  const named = PROTOCOL_ERRORS.map(
+    ({ code, name }) => [name, Atomics.load(counts, code)] as const,
+  );
+  return Object.fromEntries(named.filter(([, count]) => count > 0));
 }
 
 function read(longs: BigUint64Array, areaAt: number, meter: number): Histogram {

@@ -17,6 +17,7 @@ const METERS: ShardMeters = {
   framesPerReceive: counted([1, 50], [4681, 50]),
   framesPerSend: counted(),
   longestTurnNs: 12_345_678,
+  errors: { BAD_TAG: 1234, FORBIDDEN: 2 },
 };
 
 function logged(isTTY: boolean, level = 'info'): { text: string; lines: string[] } {
@@ -31,15 +32,17 @@ test('on a terminal: a table of each shard, in 80 columns', () => {
   const { text, lines } = logged(true);
   expect(lines).toEqual([]);
   const table = text.split('\n');
-  expect(table.slice(0, 6)).toEqual([
+  expect(table.slice(0, 8)).toEqual([
     'shard 3                    count      p50      p90      p99    p99.9      max',
     '  turn                    10,000   8.70us   8.70us   8.70us   8.70us   12.3ms',
     '  append to send               1    1.50s    1.50s    1.50s    1.50s    1.50s',
     '  frames per receive         100        1    4,681    4,681    4,681    4,681',
     '  frames per send              0        -        -        -        -        -',
     '  longest turn since the last such table 12.3ms',
+    '  ERROR BAD_TAG was sent 1,234 times',
+    '  ERROR FORBIDDEN was sent 2 times',
   ]);
-  expect(table[6]).toMatch(/^shard 4 /);
+  expect(table[8]).toMatch(/^shard 4 /);
   expect(Math.max(...table.map((line) => line.length))).toBeLessThanOrEqual(80);
 });
 
@@ -57,6 +60,7 @@ test.each(['info', 'fatal', 'silent'])(
       framesPerReceive: { count: 100, p50: 1, p90: 4681, max: 4681, sum: 234_100 },
       framesPerSend: { count: 0, p50: 0, p999: 0, max: 0, sum: 0 },
       longestTurnNs: 12_345_678,
+      errors: { BAD_TAG: 1234, FORBIDDEN: 2 },
     });
   },
 );

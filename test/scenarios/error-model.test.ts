@@ -288,6 +288,34 @@ describe('each code', () => {
   });
 });
 
+describe('the counts', () => {
+  it('of each shard tell how often each code was sent', async () => {
+    const counted = await startBroker('--shards', '2');
+    const wanted = [
+      ...Array<number>(7).fill(codes.CODE_BAD_SUBJECT),
+      ...Array<number>(3).fill(codes.CODE_MALFORMED),
+      codes.CODE_BAD_MAGIC,
+    ];
+    const peers = await Promise.all([0, 1].map(async () => Peer.connect(counted.port)));
+    for (const [i, code] of wanted.entries()) {
+      const peer = peers[i % 2]!;
+      const payload = code === codes.CODE_MALFORMED ? [] : { subject: 'a..b' };
+      const isNoFrame = code === codes.CODE_BAD_MAGIC;
+      await peer.write(isNoFrame ? Buffer.alloc(40) : request(codes.TYPE_OPEN, payload));
+      expect(errorName((await peer.takeError()).code)).toBe(errorName(code));
+    }
+    counted.signal('SIGUSR2');
+    await counted.logged('histograms', 2);
+    const sum = new Map<string, number>();
+    for (const { errors } of counted.linesWith('histograms')) {
+      for (const [name, count] of Object.entries(errors as Record<string, number>)) {
+        sum.set(name, (sum.get(name) ?? 0) + count);
+      }
+    }
+    expect(Object.fromEntries(sum)).toEqual({ BAD_SUBJECT: 7, MALFORMED: 3, BAD_MAGIC: 1 });
+  });
+});
+
 describe('the log', () => {
   it('has a line a second for a code at most, and each says how many it stands for', async () => {
     const before = () => broker.logs.filter(({ code }) => code === 'BAD_SUBJECT');
