@@ -53,7 +53,9 @@ test('the kept corpus and some thousand inputs more break no rule, in any target
     expect(kept, target).toBeGreaterThan(5);
     expect(stdout).toContain(`${target}: seed 1, 3000 executions`);
   }
-  expect(readdirSync(CORPUS)).toEqual(['config', 'decoder', 'handshake', 'ingest', 'subject']);
+  expect(readdirSync(CORPUS)).toEqual([
+    ...['config', 'decoder', 'handshake', 'ingest', 'subject', 'toml', 'yaml'],
+  ]);
 });
 
 /** Three runs of thousands of executions, each a process. */
