@@ -35,10 +35,12 @@ const TRANSCRIPT = Buffer.alloc(64, 7);
 let nowMs = 0;
 let authenticator: Authenticator;
 const warn = vi.fn();
+const barred = vi.fn();
 
 beforeEach(() => {
   nowMs = 1000;
   warn.mockClear();
+  barred.mockClear();
   authenticator = new Authenticator({
     credentials: [
       { principal: 0, keyId: 'key', method: 'hmac-sha256', secret: SECRET },
@@ -49,6 +51,7 @@ beforeEach(() => {
     random: (byteCount) => Buffer.alloc(byteCount, 5),
     clock: { wallMs: () => nowMs, monotonicMs: () => nowMs },
     log: { warn },
+    barred,
   });
 });
 
@@ -115,9 +118,15 @@ describe('a token', () => {
 });
 
 test('an address that has failed too often costs nothing any more, whether it is right now or not', () => {
-  for (let i = 0; i < 3; i++) attempt(proofBy('key', Buffer.alloc(32, 1)));
+  for (let i = 0; i < 2; i++) attempt(proofBy('key', Buffer.alloc(32, 1)));
+  expect(barred).not.toHaveBeenCalled();
+  attempt(proofBy('key', Buffer.alloc(32, 1)));
+  // A third of a minute for one of three a minute.
+  expect(barred.mock.calls).toEqual([['a', 20_000]]);
   expect(attempt(proofBy('key', SECRET))).toEqual({ answer: undefined, computed: [] });
   expect(attempt(proofBy('key', SECRET, 'b')).answer).toBeDefined();
-  nowMs += 60_000;
+  nowMs += 19_999;
+  expect(attempt(proofBy('key', SECRET)).answer).toBeUndefined();
+  nowMs += 1;
   expect(attempt(proofBy('key', SECRET)).answer).toBeDefined();
 });

@@ -93,13 +93,13 @@ describe('a broker with secrets', () => {
     const report = readFileSync(join(reports, found()[0]!), 'utf8');
     // It is of that process, and says what it was called with.
     expect(JSON.parse(report)).toMatchObject({ header: { processId: broker.pid } });
-    expect(report).toContain('configuration.json');
+    expect(report).toContain(files.folder);
     expect(secretsIn(report)).toEqual([]);
   });
 
   it('has none on its command line or in its environment', () => {
     for (const [name, known] of [
-      ['cmdline', 'configuration.json'],
+      ['cmdline', files.folder],
       ['environ', reports],
     ] as const) {
       const text = readFileSync(`/proc/${broker.pid}/${name}`, 'latin1');

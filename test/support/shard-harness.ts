@@ -109,6 +109,8 @@ export class Harness {
   readonly registry: Registry;
   readonly authenticator: Authenticator;
   readonly logged: ShardMessage[] = [];
+  /** Addresses that the authenticator has barred. */
+  readonly barred: string[] = [];
   /** What the authenticator has logged. */
   readonly warnings: object[] = [];
   readonly shards: Shard[] = [];
@@ -185,6 +187,7 @@ export class Harness {
       credentials: this.principals.exchange(entriesOf(options.credentials ?? [])).credentials,
       attemptsPerMinute: options.attemptsPerMinute ?? 60,
       random: this.#random,
+      barred: (address) => void this.barred.push(address),
       clock: { wallMs: () => this.nowMs, monotonicMs: () => this.nowMs },
       log: {
         warn: (fields: object, text?: string) => void this.warnings.push({ ...fields, text }),
