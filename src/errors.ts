@@ -47,3 +47,8 @@ export class MemoryStreamerError extends Error {
     this.protocolCode = context.protocolCode;
   }
 }
+
+/** What was thrown, as an error. */
+export function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown));
+}

@@ -17,7 +17,7 @@ export function bucketCount({ subBucketBits, valueBits }: HistogramShape): numbe
   return (valueBits - subBucketBits + 1) * 2 ** subBucketBits;
 }
 
-/** The bucket of `value`, a number of 0 or more, of which a fraction is dropped. */
+/** The bucket of `value`, a whole number of 0 or more. */
 export function bucketOf(value: number, { subBucketBits, valueBits }: HistogramShape): number {
   const limited = Math.min(value, 2 ** valueBits - 1);
   const top = limited < 2 ** 32 ? 31 - Math.clz32(limited) : 63 - Math.clz32(limited / 2 ** 32);
@@ -32,85 +32,86 @@ export function bucketEnd(bucket: number, { subBucketBits }: HistogramShape): nu
   return (bucket - shift * subBuckets + 1) * 2 ** shift - 1;
 }
 
+const COUNT = 0;
+const SUM = 1;
+const MAX = 2;
+const FIRST_BUCKET = 3;
+
+/** Words that the storage of a histogram has. */
+export function histogramWords(shape: HistogramShape): number {
+  return FIRST_BUCKET + bucketCount(shape);
+}
+
 export class Histogram {
   readonly shape: HistogramShape;
-  readonly #counts: Float64Array;
-  #count = 0;
-  #sum = 0;
-  #max = 0;
+  readonly #words: Float64Array;
 
-  constructor(shape: HistogramShape) {
+  /** Over `words`, which may be shared: one thread records, and who reads meanwhile sees some counts before others. */
+  constructor(
+    shape: HistogramShape,
+    words: Float64Array = new Float64Array(histogramWords(shape)),
+  ) {
     this.shape = shape;
-    this.#counts = new Float64Array(bucketCount(shape));
+    this.#words = words;
   }
 
-  /** A histogram that was counted elsewhere, by bucket. */
+  /** One that was counted elsewhere, by bucket. */
   static of(
     shape: HistogramShape,
-    counts: Iterable<number>,
+    counts: readonly number[],
     { sum, max }: { sum: number; max: number },
   ): Histogram {
-    const histogram = new Histogram(shape);
-    let bucket = 0;
-    for (const count of counts) {
-      histogram.#counts[bucket++] = count;
-      histogram.#count += count;
-    }
-    histogram.#sum = sum;
-    histogram.#max = max;
-    return histogram;
+    const count = counts.reduce((all, each) => all + each, 0);
+    return new Histogram(shape, Float64Array.from([count, sum, max, ...counts]));
   }
 
   get count(): number {
-    return this.#count;
+    return this.#words[COUNT]!;
   }
 
   get sum(): number {
-    return this.#sum;
+    return this.#words[SUM]!;
   }
 
   /** The greatest value, exactly; 0 where there is none. */
   get max(): number {
-    return this.#max;
+    return this.#words[MAX]!;
   }
 
-  /** Counts `value`, 0 or more, `times` times. */
+  /** Counts `value`, 0 or more, of which a fraction is dropped, `times` times. */
   record(value: number, times = 1): void {
-    const bucket = bucketOf(value, this.shape);
-    this.#counts[bucket] = this.#counts[bucket]! + times;
-    this.#count += times;
-    this.#sum += value * times;
-    if (value > this.#max) this.#max = value;
+    const whole = Math.floor(value);
+    const words = this.#words;
+    const bucket = FIRST_BUCKET + bucketOf(whole, this.shape);
+    words[bucket] = words[bucket]! + times;
+    words[COUNT] = words[COUNT]! + times;
+    words[SUM] = words[SUM]! + whole * times;
+    if (whole > words[MAX]!) words[MAX] = whole;
   }
 
   /** Counts what another one of the same shape has counted. */
   merge(other: Histogram): void {
-    for (const [bucket, count] of other.#counts.entries()) {
-      this.#counts[bucket] = this.#counts[bucket]! + count;
-    }
-    this.#count += other.#count;
-    this.#sum += other.#sum;
-    this.#max = Math.max(this.#max, other.#max);
+    const max = Math.max(this.max, other.max);
+    for (const [at, word] of other.#words.entries()) this.#words[at] = this.#words[at]! + word;
+    this.#words[MAX] = max;
   }
 
   /** A value that the part `fraction` (0 … 1) of all values does not exceed: the end of its bucket, and never more than `max`. */
   valueAt(fraction: number): number {
-    const rank = Math.max(1, Math.ceil(fraction * this.#count));
+    const rank = Math.max(1, Math.ceil(fraction * this.count));
     let seen = 0;
-    for (const [bucket, count] of this.#counts.entries()) {
+    for (const [end, count] of this.entries()) {
       seen += count;
-      if (seen >= rank) return Math.min(bucketEnd(bucket, this.shape), this.#max);
+      if (seen >= rank) return Math.min(end, this.max);
     }
-    return this.#max;
+    return this.max;
   }
 
-  /** What lies in `from` … `to`, both included, as far as buckets can tell: each belongs where it ends. */
-  countBetween(from: number, to: number): number {
-    let sum = 0;
-    for (const [bucket, count] of this.#counts.entries()) {
-      const end = bucketEnd(bucket, this.shape);
-      if (end >= from && end <= to) sum += count;
+  /** The buckets that hold something, in order: where each ends, and how many values lie in it. */
+  *entries(): Generator<[end: number, count: number], void, undefined> {
+    for (let bucket = 0; bucket < bucketCount(this.shape); bucket++) {
+      const count = this.#words[FIRST_BUCKET + bucket]!;
+      if (count > 0) yield [bucketEnd(bucket, this.shape), count];
     }
-    return sum;
   }
 }

@@ -12,6 +12,7 @@ const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ['pub', async (): Promise<Command> => (await import('./pub.js')).runPub],
   ['sub', async (): Promise<Command> => (await import('./sub.js')).runSub],
   ['ping', async (): Promise<Command> => (await import('./ping.js')).runPing],
+  ['bench', async (): Promise<Command> => (await import('./bench.js')).runBench],
   ['config', async (): Promise<Command> => (await import('./config.js')).runConfig],
   ['frame', async (): Promise<Command> => (await import('./frame.js')).runFrame],
 ]);

@@ -9,6 +9,7 @@ Usage:
   memorystreamer pub …             publish to a stream
   memorystreamer sub …             subscribe to streams
   memorystreamer ping              ask whether the broker answers, and how soon
+  memorystreamer bench …           measure a broker: throughput, latency, round trips
   memorystreamer config …          check, print and explain configurations
   memorystreamer frame …           look at frames, and make them
   memorystreamer COMMAND --help    flags and examples of a command

@@ -10,10 +10,10 @@ import {
   type Identity,
 } from './credential-flags.js';
 import { EXIT_DONE } from './exit-codes.js';
+import { fromOf } from './from-flag.js';
 import { Output } from './output.js';
+import { onSignals } from './signals.js';
 import { withClient } from './with-client.js';
-
-const U64_MAX = 2n ** 64n - 1n;
 
 const HELP = `memorystreamer sub: print what is published
 
@@ -90,19 +90,6 @@ function parse(argv: readonly string[]): SubOptions | undefined {
   };
 }
 
-function fromOf(text: string): From {
-  if (text === 'new' || text === 'first' || text === 'last') return text;
-  const [, place, digits = ''] = /^(seq|last|time):([0-9]{1,20})$/.exec(text) ?? [];
-  const value = digits === '' ? -1n : BigInt(digits);
-  if (value >= 0n && value <= U64_MAX) {
-    if (place === 'seq') return { sequence: value };
-    return place === 'last' ? { last: value } : { time: value };
-  }
-  throw usageError(
-    `--from ${JSON.stringify(text)}: new, first, last, seq:N, last:N or time:NS is wanted`,
-  );
-}
-
 async function printAll(
   client: Client,
   { subject, from, count, format }: SubOptions,
@@ -120,15 +107,6 @@ async function printAll(
   } finally {
     forgetSignals();
   }
-}
-
-/** SIGINT and SIGTERM end it in order, once; the next one ends it at once. */
-function onSignals(stop: () => void): () => void {
-  const signals = ['SIGINT', 'SIGTERM'] as const;
-  for (const signal of signals) process.once(signal, stop);
-  return () => {
-    for (const signal of signals) process.off(signal, stop);
-  };
 }
 
 function tellLosses(subscription: Subscription): void {

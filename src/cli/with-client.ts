@@ -1,4 +1,4 @@
-/** One connection for one command: made, used, and closed whatever happens. */
+/** Connections for one command: made, used, and closed whatever happens. */
 import { connect, type Client } from '../client/client.js';
 import type { ConnectOptions } from '../client/options.js';
 import { MemoryStreamerError } from '../errors.js';
@@ -13,14 +13,29 @@ export async function withClient(
   options: ConnectOptions,
   use: (client: Client) => Promise<void>,
 ): Promise<void> {
+  await withClients(command, url, options, 1, async ([client]) => use(client!));
+}
+
+/** As `withClient`, with `count` of them. */
+export async function withClients<Result>(
+  command: string,
+  url: string,
+  options: ConnectOptions,
+  count: number,
+  use: (clients: readonly Client[]) => Promise<Result>,
+): Promise<Result> {
   const name = `memorystreamer-${command}`;
-  const client = await connect(url, { ...options, name, reconnect: false });
+  const clients: Client[] = [];
   try {
-    await use(client);
+    // One after another: a burst of thousands would not fit the queue of who listens.
+    while (clients.length < count) {
+      clients.push(await connect(url, { ...options, name, reconnect: false }));
+    }
+    return await use(clients);
   } catch (error) {
     throw rootCause(error);
   } finally {
-    await client.close();
+    await Promise.all(clients.map((client) => client.close()));
   }
 }
 

@@ -30,7 +30,8 @@ export class Attempts {
     return !bucket || this.#failuresNow(bucket) + 1 <= this.perMinute;
   }
 
-  failed(address: string): void {
+  /** Answers for how many milliseconds nobody from there is looked at; 0: another one is. */
+  failed(address: string): number {
     const bucket = this.#buckets.get(address);
     const failures = bucket ? this.#failuresNow(bucket) : 0;
     this.#buckets.delete(address);
@@ -41,6 +42,7 @@ export class Attempts {
       }
     }
     this.#buckets.set(address, { failures: failures + 1, atMs: this.#clock.monotonicMs() });
+    return Math.max(0, ((failures + 2 - this.perMinute) * MINUTE_MS) / this.perMinute);
   }
 
   get size(): number {

@@ -40,6 +40,8 @@ export interface AuthenticatorOptions extends Admission {
   readonly random: RandomBytes;
   readonly clock: Clock;
   readonly log: Pick<Logger, 'warn'>;
+  /** Nobody from there is looked at for so long. */
+  readonly barred: (address: string, forMs: number) => void;
 }
 
 interface Known {
@@ -51,6 +53,7 @@ type Outcome = Authenticated | { readonly reason: string };
 
 export class Authenticator {
   readonly #attempts: Attempts;
+  readonly #barred: AuthenticatorOptions['barred'];
   readonly #clock: Clock;
   readonly #log: Pick<Logger, 'warn'>;
   #byKeyId = new Map<string, Known>();
@@ -62,8 +65,9 @@ export class Authenticator {
   #failures = 0;
   #loggedMs = -Infinity;
 
-  constructor({ random, clock, log, ...admission }: AuthenticatorOptions) {
+  constructor({ random, clock, log, barred, ...admission }: AuthenticatorOptions) {
     this.#attempts = new Attempts(admission.attemptsPerMinute, clock);
+    this.#barred = barred;
     this.#clock = clock;
     this.#log = log;
     this.#blind = random(DIGEST_BYTES);
@@ -96,7 +100,8 @@ export class Authenticator {
     }
     const outcome = request.method === 'token' ? this.#token(request.digest) : this.#proof(request);
     if (!('reason' in outcome)) return outcome;
-    this.#attempts.failed(address);
+    const forMs = this.#attempts.failed(address);
+    if (forMs > 0) this.#barred(address, forMs);
     this.#tell(request, outcome.reason);
     return undefined;
   }

@@ -10,11 +10,11 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { setImmediate as pause } from 'node:timers/promises';
 import { MessageChannel, Worker, type MessagePort } from 'node:worker_threads';
-import type { AcceptorLog, AcceptorTask } from '../acceptor/task.js';
+import type { AcceptorLog, AcceptorOrder, AcceptorTask } from '../acceptor/task.js';
 import { systemClock } from '../clock.js';
 import type { CredentialEntry } from '../config/credentials.js';
 import type { Config } from '../config/table.js';
-import { MemoryStreamerError } from '../errors.js';
+import { asError, MemoryStreamerError } from '../errors.js';
 import { INTEGRITY_KEYED } from '../frame/handshake.js';
 import { PROTOCOL_VERSION } from '../frame/layout.js';
 import type { Logger } from '../log.js';
@@ -117,6 +117,7 @@ class RunningBroker implements Broker {
       random: randomBytes,
       clock: systemClock,
       log,
+      barred: (address, forMs) => this.#bar(address, forMs),
     });
     this.failed = new Promise((resolve) => (this.#fail = resolve));
     this.#awaited = { type: 'ended', shards: new Set(), done: () => undefined };
@@ -333,6 +334,18 @@ class RunningBroker implements Broker {
     this.#acceptor = { worker, port: port1 };
   }
 
+  /** Where everybody must say who he is, whoever is not heard anyway is not let in. */
+  #bar(address: string, forMs: number): void {
+    const { required, integrity } = this.#config.auth;
+    if (required || integrity === INTEGRITY_KEYED) {
+      this.#orderAcceptor({ type: 'bar', address, forMs });
+    }
+  }
+
+  #orderAcceptor(order: AcceptorOrder): void {
+    this.#acceptor?.port.postMessage(order);
+  }
+
   // ---- Messages ----
 
   #send(shard: number, message: ControlMessage): void {
@@ -500,6 +513,7 @@ class RunningBroker implements Broker {
     const exchange = this.#principals.exchange(credentials);
     const { attemptsPerMinute } = config.auth;
     this.#authenticator.exchange({ credentials: exchange.credentials, attemptsPerMinute });
+    this.#orderAcceptor({ type: 'unbar' });
     const { gone, principals } = exchange;
     if (gone.length === 0 && principals.length === 0) return;
     for (let shard = 1; shard <= this.shards; shard++) {
@@ -547,7 +561,7 @@ class RunningBroker implements Broker {
     if (!acceptor) return;
     this.#acceptor = undefined;
     const exited = once(acceptor.worker, 'exit');
-    acceptor.port.postMessage('end');
+    acceptor.port.postMessage({ type: 'end' } satisfies AcceptorOrder);
     this.#sys.eventfdSignal(this.#wakeFd);
     await exited;
   }
@@ -573,10 +587,6 @@ function streamDefaults(config: Config): StreamDefaults {
     onFull: defaults.onFull,
     overrides: config.streams.overrides,
   };
-}
-
-function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error));
 }
 
 function listenError(address: string, port: number, errno: number): MemoryStreamerError {

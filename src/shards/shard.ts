@@ -265,6 +265,7 @@ export class Shard {
     const at = shared.rowAt(slot);
     words.fill(0, (at + layout.CONNECTION_PRIVATE) >>> 2, (at + layout.CONNECTION_BYTES) >>> 2);
     this.context.set(slot, layout.CONNECTION_HEARD, this.context.tick);
+    this.context.set(slot, layout.CONNECTION_PINGED, this.context.tick);
     this.lifecycle.openCount++;
     this.handshakes.adopted(slot);
     if (shared.fd(slot) < 0) return;

@@ -8,6 +8,7 @@ test.each([
   ['pub', ['pub', '--help']],
   ['sub', ['sub', '--help']],
   ['ping', ['ping', '--help']],
+  ['bench', ['bench', '--help']],
   ['config', ['config', '--help']],
   ['frame', ['frame', '--help']],
 ])('the help of %s is what it was', async (name, argv) => {

@@ -109,11 +109,15 @@ export class Harness {
   readonly registry: Registry;
   readonly authenticator: Authenticator;
   readonly logged: ShardMessage[] = [];
+  /** Addresses that the authenticator has barred. */
+  readonly barred: string[] = [];
   /** What the authenticator has logged. */
   readonly warnings: object[] = [];
   readonly shards: Shard[] = [];
   readonly kernels: BrokerKernel[] = [];
   readonly peers: TestPeer[] = [];
+  /** All that has passed between control and the shards, either way. */
+  readonly exchanged: (ControlMessage | ShardMessage)[] = [];
   /** What shards said that is not the registry's: `1 quiesced`. */
   readonly heard: string[] = [];
   readonly eventfds: number[] = [];
@@ -183,6 +187,7 @@ export class Harness {
       credentials: this.principals.exchange(entriesOf(options.credentials ?? [])).credentials,
       attemptsPerMinute: options.attemptsPerMinute ?? 60,
       random: this.#random,
+      barred: (address) => void this.barred.push(address),
       clock: { wallMs: () => this.nowMs, monotonicMs: () => this.nowMs },
       log: {
         warn: (fields: object, text?: string) => void this.warnings.push({ ...fields, text }),
@@ -215,7 +220,10 @@ export class Harness {
     const inbox: ControlMessage[] = [];
     this.#inboxes[thread] = inbox;
     const control: ControlLink = {
-      post: (message) => this.#toControl.push({ shard: thread, message }),
+      post: (message) => {
+        this.exchanged.push(structuredClone(message));
+        this.#toControl.push({ shard: thread, message });
+      },
       receive: () => inbox.shift(),
     };
     const clock: Clock = { wallMs: () => this.nowMs, monotonicMs: () => this.nowMs };
@@ -246,6 +254,7 @@ export class Harness {
 
   /** A message of control, with its signal. */
   order(shard: number, message: ControlMessage): void {
+    this.exchanged.push(structuredClone(message));
     this.#inboxes[shard]!.push(message);
     this.sys.eventfdSignal(this.eventfds[shard]!);
   }
