@@ -18,6 +18,7 @@ import { resultText, storedResults } from './lib/results.mjs';
 import { codec } from './scenarios/codec.mjs';
 import { config } from './scenarios/config.mjs';
 import { connect } from './scenarios/connect.mjs';
+import { generator } from './scenarios/generator.mjs';
 import { idle } from './scenarios/idle.mjs';
 import { latency } from './scenarios/latency.mjs';
 import { log } from './scenarios/log.mjs';
@@ -25,12 +26,14 @@ import { reload } from './scenarios/reload.mjs';
 import { replay } from './scenarios/replay.mjs';
 import { rtt } from './scenarios/rtt.mjs';
 import { storm } from './scenarios/storm.mjs';
-import { fanout, shards, streams, throughput } from './scenarios/throughput.mjs';
+import { fanin, fanout, shards, streams, throughput } from './scenarios/throughput.mjs';
 import { wakeup } from './scenarios/wakeup.mjs';
 
 const scenarios = {
+  generator,
   throughput,
   streams,
+  fanin,
   fanout,
   latency,
   rtt,

@@ -27,6 +27,7 @@ const isVoid = (figure) => figure.voidBecause.length > 0;
 /** What README shows: a table for each, a row for each point, a column for each peer. */
 const shown = [
   ['throughput', 'frames/s', 'One publisher to one subscriber, one shard; frames a second:'],
+  ['fanin', 'frames/s', 'Ten publishers to one subscriber on one stream; frames a second:'],
   [
     'fanout',
     'deliveries/s',
@@ -35,7 +36,7 @@ const shown = [
   [
     'streams',
     'frames/s',
-    'Four publishers to four subscribers on four streams, one shard; frames a second:',
+    'Ten publishers to ten subscribers on ten streams, one shard; frames a second:',
   ],
   [
     'latency',
@@ -47,6 +48,11 @@ const shown = [
   ['connect', 'cycles/s', 'Connections made, greeted, answered and closed, a second:'],
   ['connect', 'CPU us', 'CPU of the broker for each of them, microseconds:'],
   ['idle', 'bytes', 'Memory of the broker’s process for each idle connection, bytes:'],
+  [
+    'idle',
+    'bytes, later',
+    'The same of the last four fifths alone, without what a first burst costs a process once, bytes:',
+  ],
   [
     'storm',
     'all back, us',

@@ -1,12 +1,13 @@
-// Writes docs/CONFIGURATION.md and docs/memorystreamer.example.json from the table of keys.
+// Writes docs/CONFIGURATION.md, docs/memorystreamer.example.json and docs/memorystreamer.schema.json from the table of keys.
 // Needs dist/ (npm run build).
 //
-//   node scripts/configuration-docs.mjs            write both
-//   node scripts/configuration-docs.mjs --check    only tell whether they are stale (exit code 1)
+//   node scripts/configuration-docs.mjs            write them
+//   node scripts/configuration-docs.mjs --check    only tell whether one is stale (exit code 1)
 import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { format, resolveConfig } from 'prettier';
+import { jsonSchema } from '../dist/config/json-schema.js';
 import { TABLE } from '../dist/config/table.js';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
@@ -55,7 +56,8 @@ A file is JSON, YAML 1.2 or TOML 1.0 by its ending (\`.json\`, \`.yaml\`, \`.yml
 JSON). A key \`listen.port\` stands in it as \`{"listen": {"port": 7878}}\`; all keys:
 [memorystreamer.example.json](memorystreamer.example.json). Beside keys it may hold
 
-- \`$schema\`, for editors, and \`$provenance\`, which \`config print --json\` writes; neither is looked at;
+- \`$schema\`, for editors ([memorystreamer.schema.json](memorystreamer.schema.json), which \`memorystreamer config schema\`
+  prints; in YAML a line \`# yaml-language-server: $schema=…\` does the same), and \`$provenance\`, which \`config print --json\` writes; neither is looked at;
 - \`configVersion\`, the version of the names of keys for which it was written: 1, also where it is left out;
 - \`profiles\`.
 
@@ -157,6 +159,7 @@ const isCheck = process.argv.includes('--check');
 for (const [name, text] of [
   ['docs/CONFIGURATION.md', markdown()],
   ['docs/memorystreamer.example.json', example()],
+  ['docs/memorystreamer.schema.json', JSON.stringify(jsonSchema(TABLE))],
 ]) {
   const path = join(root, name);
   const formatted = await format(text, { ...(await resolveConfig(path)), filepath: path });

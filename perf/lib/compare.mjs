@@ -8,6 +8,7 @@ const throughputLike = {
 export const metrics = [
   { scenario: 'throughput', name: 'frames/s', ...throughputLike },
   { scenario: 'streams', name: 'frames/s', ...throughputLike },
+  { scenario: 'fanin', name: 'frames/s', ...throughputLike },
   { scenario: 'fanout', name: 'deliveries/s', ...throughputLike },
   ...['p50Us', 'p99Us'].map((quantile) => ({
     scenario: 'latency',
@@ -43,6 +44,13 @@ export const metrics = [
     better: 'lower',
     value: (figure) => figure.bytesPerConnection,
     point: () => 'a connection',
+  },
+  {
+    scenario: 'idle',
+    name: 'bytes, later',
+    better: 'lower',
+    value: (figure) => figure.bytesPerLaterConnection,
+    point: () => 'a connection after the first fifth',
   },
   {
     scenario: 'storm',

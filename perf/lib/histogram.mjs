@@ -1,4 +1,9 @@
-// Histograms as the generator prints them: [upper edge in ns, count] for each bucket that holds something, ascending.
+// Histograms as the generator prints them: [upper edge in ns, count] for each bucket that holds something, ascending. Their
+// percentiles, and the form in which a result keeps them, are those of HdrHistogram.
+import { build, encodeIntoCompressedBase64 } from 'hdr-histogram-js';
+
+/** A quarter of an hour: what takes longer is taken for that. */
+const HIGHEST_NS = 900e9;
 
 /** The sum of several. */
 export function merged(histograms) {
@@ -11,15 +16,30 @@ export function totalOf(counts) {
   return counts.reduce((sum, [, count]) => sum + count, 0);
 }
 
-/** The upper edge of the bucket that holds quantile `q` (0 … 1), in ns; NaN of nothing. */
-export function quantileOf(counts, q) {
-  const wanted = Math.max(1, Math.ceil(q * totalOf(counts)));
-  let seen = 0;
-  for (const [ns, count] of counts) {
-    seen += count;
-    if (seen >= wanted) return ns;
-  }
-  return NaN;
+/** Three digits of every value are kept; the generator's buckets are wider. */
+function hdrOf(counts) {
+  const histogram = build({
+    lowestDiscernibleValue: 1,
+    highestTrackableValue: HIGHEST_NS,
+    numberOfSignificantValueDigits: 3,
+    bitBucketSize: 64,
+    useWebAssembly: false,
+  });
+  for (const [ns, count] of counts) histogram.recordValueWithCount(Math.min(ns, HIGHEST_NS), count);
+  return histogram;
+}
+
+/** Nanoseconds, as HdrHistogram's own tools read it: compressed, in base64. */
+export function encodedOf(counts) {
+  return encodeIntoCompressedBase64(hdrOf(counts));
+}
+
+/** Answers a function from a quantile (0 … 1) to its value in ns; NaN of nothing. */
+export function quantilesOf(counts) {
+  if (counts.length === 0) return () => NaN;
+  const histogram = hdrOf(counts);
+  const greatest = counts.at(-1)[0];
+  return (q) => Math.min(histogram.getValueAtPercentile(q * 100), greatest);
 }
 
 const POINTS_A_DECADE = 12;
@@ -29,9 +49,10 @@ export function curveOf(counts) {
   const total = totalOf(counts);
   if (total === 0) return [];
   const steps = Math.floor(Math.log10(total) * POINTS_A_DECADE);
+  const quantile = quantilesOf(counts);
   return Array.from({ length: steps + 1 }, (_, step) => {
     const oneIn = 10 ** (step / POINTS_A_DECADE);
-    return [rounded(oneIn), rounded(quantileOf(counts, 1 - 1 / oneIn) / 1e3)];
+    return [rounded(oneIn), rounded(quantile(1 - 1 / oneIn) / 1e3)];
   });
 }
 

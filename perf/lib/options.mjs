@@ -1,7 +1,7 @@
 // The runner's command line: every size has a full value, for figures, and a smoke value, for tests.
 import { parseArgs } from 'node:util';
 
-/** All of it takes less than a quarter of an hour, however slow the peers are. */
+/** All of it takes some twenty minutes, however slow the peers are. */
 const full = {
   rounds: '3',
   seconds: '0.6',
@@ -72,7 +72,7 @@ export function helpText(scenarios, peerNames) {
   --seconds S          measured part of each run (${full.seconds}), after --warmup S (${full.warmup})
   --latency-seconds S  the same of latency and wakeup (${full['latency-seconds']})
   --sizes B,B          payload bytes of throughput and shards (${full.sizes})
-  --few-sizes B,B      payload bytes of streams, fanout and replay (${full['few-sizes']})
+  --few-sizes B,B      payload bytes of streams, fanin, fanout, replay (${full['few-sizes']})
   --rates R,R          messages a second of latency (${full.rates})
   --latency-size B     payload bytes of latency, rtt and wakeup (128)
   --connections N      of idle (${full.connections})

@@ -23,23 +23,29 @@ async function withPeer(name, startOptions, measure) {
   }
 }
 
-/** Relays that only say where the generator's limit is run once. */
-function roundsOf(name, rounds) {
-  return name.startsWith('relay-') ? 1 : rounds;
+/** Relays that only say where the generator's limit is run once, but where `isAll` wants them as often as others. */
+function roundsOf(name, rounds, isAll) {
+  return name.startsWith('relay-') && !isAll ? 1 : rounds;
 }
 
 /**
  * Runs `measure` in `rounds` rounds over `names`. Answers `{ name: { runs, missing, failed } }`: a peer that
  * is missing or that failed is not tried again, and says why; nor is one whose run was `hopeless`.
  */
-export async function inRounds(names, rounds, startOptions, measure, { topic, hopeless } = {}) {
+export async function inRounds(
+  names,
+  rounds,
+  startOptions,
+  measure,
+  { topic, hopeless, isAll } = {},
+) {
   const results = Object.fromEntries(
     names.map((name) => [name, { runs: [], missing: null, failed: null }]),
   );
   for (let round = 0; round < rounds; round++) {
     for (const name of names) {
       const result = results[name];
-      if (result.missing || result.failed || round >= roundsOf(name, rounds)) continue;
+      if (result.missing || result.failed || round >= roundsOf(name, rounds, isAll)) continue;
       if (hopeless && result.runs.some(hopeless)) continue;
       progress(topic ?? '', `${name}, round ${round + 1} of ${rounds}`);
       try {

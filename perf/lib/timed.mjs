@@ -1,12 +1,21 @@
 // Figures that are distributions of times: the medians of the rounds' quantiles, and of all rounds together the curve
 // and the histogram that the report draws.
-import { binsOf, curveOf, merged, QUANTILES, tooFewFor, totalOf } from './histogram.mjs';
+import {
+  binsOf,
+  curveOf,
+  encodedOf,
+  merged,
+  QUANTILES,
+  quantilesOf,
+  tooFewFor,
+  totalOf,
+} from './histogram.mjs';
 import { noiseIn } from './noise.mjs';
 import { count, median, spread } from './report.mjs';
 import { faultsOf, ownFailure } from './runs.mjs';
 
 /** Without the buckets, which would be nine tenths of a result's file and are in the curve. */
-function slim(run) {
+export function slim(run) {
   const lean = { ...run };
   for (const name of ['latency', 'sendLag']) {
     if (!lean[name]) continue;
@@ -16,11 +25,12 @@ function slim(run) {
   return lean;
 }
 
-/** Quantiles of microseconds by name; null where too few samples lie behind one. */
-function quantilesOf(runs, samples) {
+/** Medians of the rounds' quantiles in microseconds, by name; null where too few samples lie behind one. */
+function mediansOf(runs, samples) {
+  const ofRuns = runs.map((run) => quantilesOf(run.latency.counts));
   const figures = Object.entries(QUANTILES).map(([name, q]) => [
     name,
-    tooFewFor(q, samples) ? null : median(runs.map((run) => run.latency[name])),
+    tooFewFor(q, samples) ? null : Number((median(ofRuns.map((of) => of(q))) / 1e3).toFixed(1)),
   ]);
   figures.push(['maxUs', Math.max(...runs.map((run) => run.latency.maxUs))]);
   return Object.fromEntries(figures);
@@ -34,10 +44,11 @@ export function timedFigure(name, key, result) {
   if (runs.length > 0) {
     const counts = merged(runs.map((run) => run.latency.counts));
     figure.samples = totalOf(counts);
-    Object.assign(figure, quantilesOf(runs, figure.samples));
+    Object.assign(figure, mediansOf(runs, figure.samples));
     figure.spread = spread(runs.map((run) => run.latency.p50Us));
     figure.curve = curveOf(counts);
     figure.bins = binsOf(counts);
+    figure.hdr = encodedOf(counts);
     figure.voidBecause = [...faults, ...noiseIn(runs, figure.spread)];
     if (figure.samples === 0) figure.voidBecause.push('no samples');
   }

@@ -2,7 +2,8 @@
 //
 //   throughput  1 -> 1                        one shard
 //   shards      1 -> 1                        publisher and subscriber on different shards, where there are two
-//   streams     4 x (1 -> 1), side by side    each pair on a stream of its own, one shard
+//   streams     10 x (1 -> 1), side by side   each pair on a stream of its own, one shard
+//   fanin       10 -> 1                       all on one stream, one shard
 //   fanout      1 -> 10                       one shard; counted is what all ten receive together
 //
 // Measures payloads a second that a peer carries when it is always offered more than it takes, for each payload
@@ -10,8 +11,9 @@
 // some have no other way to slow a publisher down, and would drop what is behind.
 //
 // Void when: not every message came, whole and in order; or the figure is above 80 % of what the
-// same generator does against the bare relay with the same messages (then it measures the generator); or neither
-// side used 70 % of a CPU (then something else had the machine); or others used more than a tenth of the CPUs.
+// same generator does against the bare relay with the same messages, or the generator had no CPU time left while the
+// peer had some (then it measures the generator); or neither side used 70 % of a CPU (then something else had the
+// machine); or others used more than a tenth of the CPUs. The relay does not merge, so that fanin has no ceiling.
 import { planCpus } from '../lib/machine.mjs';
 import { noiseIn } from '../lib/noise.mjs';
 import { count, median, percent, printTable, ratio, spread } from '../lib/report.mjs';
@@ -22,7 +24,10 @@ import { runLoadgen } from '../lib/loadgen.mjs';
 const CEILING_PART_MAX = 0.8;
 /** Where neither side used this much of a CPU, something else had the machine. */
 const BUSIEST_SIDE_MIN = 0.7;
-const STREAMS = 4;
+/** With so much of a CPU a side is taken to be at its limit. */
+const FULL_SIDE_MIN = 0.92;
+const STREAMS = 10;
+const FANIN = 10;
 const FANOUT = 10;
 
 function summarise(name, payloadBytes, result, byName) {
@@ -40,7 +45,7 @@ function summarise(name, payloadBytes, result, byName) {
   const medianOf = (pick) => (runs.length ? median(runs.map(pick)) : NaN);
   const peerCpu = medianOf((run) => run.peerCpuSeconds / run.wallSeconds);
   const generatorCpu = medianOf((run) => run.generatorCpuSeconds / run.seconds);
-  if (Math.max(peerCpu, generatorCpu) < BUSIEST_SIDE_MIN) voidBecause.push('neither side was busy');
+  voidBecause.push(...limitsIn({ name, runs, framesPerSecond, peerCpu, generatorCpu }));
   return {
     peer: name,
     payloadBytes,
@@ -58,6 +63,16 @@ function summarise(name, payloadBytes, result, byName) {
     ownFailure: ownFailure(name, result, faults.length > 0),
     runs,
   };
+}
+
+/** What was the limit, where it was not the peer; of a relay it may be the generator, for that is what it is there to show. */
+export function limitsIn({ name, runs, framesPerSecond, peerCpu, generatorCpu }) {
+  if (runs.length === 0) return [];
+  if (!(framesPerSecond > 0)) return ['nothing came within the time'];
+  if (Math.max(peerCpu, generatorCpu) < BUSIEST_SIDE_MIN) return ['neither side was busy'];
+  const isSaturated = generatorCpu >= FULL_SIDE_MIN && peerCpu < FULL_SIDE_MIN;
+  if (name.startsWith('relay')) return [];
+  return isSaturated ? ['the generator was saturated'] : [];
 }
 
 function rowOf(summary, ours) {
@@ -93,7 +108,11 @@ const columns = [
 
 /** One table: all peers at every size, joined as `shape` says. Answers the summaries. */
 async function measure(title, cpus, options, shape) {
-  const names = withCeilings(options.peers);
+  // A relay joins one publisher with its subscribers, and merges none.
+  const names =
+    shape.publishers > 1
+      ? options.peers.filter((name) => !name.startsWith('relay'))
+      : withCeilings(options.peers);
   const summaries = [];
   for (const payloadBytes of options.sizes) {
     const startOptions = { cpus: cpus.peer, shards: options.shards, shape };
@@ -153,6 +172,14 @@ export function streams(options) {
     `streams, one shard, ${STREAMS} publishers -> ${STREAMS} subscribers on ${STREAMS} streams`,
     { ...options, sizes: options.fewSizes },
     { streams: STREAMS, subscribers: 1 },
+  );
+}
+
+export function fanin(options) {
+  return onOneShard(
+    `fan-in, one shard, ${FANIN} publishers -> 1 subscriber, all on one stream`,
+    { ...options, sizes: options.fewSizes },
+    { streams: 1, publishers: FANIN, subscribers: 1 },
   );
 }
 

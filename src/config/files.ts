@@ -95,6 +95,8 @@ function readUpTo(fd: number, bytesMax: number): Uint8Array {
 export interface Document {
   readonly path: string;
   readonly text: string;
+  /** Type and permissions of the file. */
+  readonly mode: number;
   readonly root: GroupNode;
 }
 
@@ -111,7 +113,8 @@ export async function readDocument(
   files: Files,
   faults: Faults,
 ): Promise<Document | undefined> {
-  const text = textOf(path, files, faults);
+  const content = contentOf(path, files, faults);
+  const text = content && textOf(path, content, faults);
   if (text === undefined) return undefined;
   const reader = await (READERS.get(extname(path).toLowerCase()) ?? READERS.get('.json')!)();
   let root: ConfigNode;
@@ -121,7 +124,7 @@ export async function readDocument(
     faults.add(`${path}:${faultPlace(text, error)}`, reason(error));
     return undefined;
   }
-  if (root.kind === 'group') return { path, text, root };
+  if (root.kind === 'group') return { path, text, root, mode: content!.mode };
   faults.add(`${path}:${lineAndColumn(text, root.at)}`, 'an object with keys is expected');
   return undefined;
 }
@@ -134,14 +137,16 @@ function reason(error: unknown): string {
   return error instanceof SyntaxFault ? error.message : `cannot be understood: ${causeOf(error)}`;
 }
 
-function textOf(path: string, files: Files, faults: Faults): string | undefined {
-  let bytes: Uint8Array;
+function contentOf(path: string, files: Files, faults: Faults): FileContent | undefined {
   try {
-    ({ bytes } = files.read(path, FILE_BYTES_MAX));
+    return files.read(path, FILE_BYTES_MAX);
   } catch (error) {
     faults.add(path, `cannot be read: ${causeOf(error)}; a readable file in UTF-8 is expected`);
     return undefined;
   }
+}
+
+function textOf(path: string, { bytes }: FileContent, faults: Faults): string | undefined {
   if (bytes.length > FILE_BYTES_MAX) {
     faults.add(path, `is too large; allowed: at most ${FILE_BYTES_MAX} bytes`);
     return undefined;

@@ -6,7 +6,7 @@ import { isIP } from 'node:net';
 import { z } from 'zod';
 import { readJson } from './json.js';
 import { plain, SyntaxFault } from './node.js';
-import { formatDuration, formatSize, parseDuration, parseSize } from './units.js';
+import { DURATION, formatDuration, formatSize, parseDuration, parseSize, SIZE } from './units.js';
 
 export interface Kind<Value> {
   /** Accepts what a JSON file may hold, and answers the value; idempotent on its own answers. */
@@ -157,7 +157,7 @@ export function integerOr<Word extends string>(
 export function size(min: number, max: number): Kind<number> {
   const range = `from ${formatSize(min)} to ${formatSize(max)}`;
   return {
-    type: quantity(parseSize, min, max),
+    type: quantity(parseSize, SIZE, min, max),
     allowed: `bytes as a number, or text with B, KiB, MiB or GiB such as "512MiB", ${range}`,
     unit: 'bytes',
     placeholder: 'SIZE',
@@ -170,7 +170,7 @@ export function size(min: number, max: number): Kind<number> {
 export function duration(min: number, max: number): Kind<number> {
   const range = `from ${formatDuration(min)} to ${formatDuration(max)}`;
   return {
-    type: quantity(parseDuration, min, max),
+    type: quantity(parseDuration, DURATION, min, max),
     allowed: `milliseconds as a number, or text with ms, s, m or h such as "250ms", ${range}`,
     unit: 'milliseconds',
     placeholder: 'TIME',
@@ -232,11 +232,17 @@ function numberFromText(text: string): unknown {
 
 function quantity(
   parse: (text: string) => number | undefined,
+  pattern: RegExp,
   min: number,
   max: number,
 ): z.ZodType<number> {
   return z
     .union([z.number(), z.string().transform((text) => parse(text) ?? Number.NaN)])
     .pipe(z.int().min(min).max(max))
-    .meta({ anyOf: [{ type: 'integer', minimum: min, maximum: max }, { type: 'string' }] });
+    .meta({
+      anyOf: [
+        { type: 'integer', minimum: min, maximum: max },
+        { type: 'string', pattern: pattern.source },
+      ],
+    });
 }

@@ -23,6 +23,7 @@ import {
   type Layer,
   type Reading,
 } from './sources.js';
+import { isRegular, modeText } from './way.js';
 import { TABLE, type Config, type FlatConfig, type KeyName, type TableRow } from './table.js';
 
 /** All that a configuration depends on; what is left out is the real one. */
@@ -157,9 +158,18 @@ class Loading {
     const documents: Document[] = [];
     for (const path of paths) {
       const document = await readDocument(path, this.#files, this.#faults);
-      if (document !== undefined) documents.push(document);
+      if (document === undefined) continue;
+      documents.push(document);
+      this.#warnOfWriters(document);
     }
     return documents;
+  }
+
+  /** Nobody is kept from it, as a file may be of a development; but it should be known. */
+  #warnOfWriters({ path, mode }: Document): void {
+    if ((mode & EVERYBODY_WRITES) === 0 || !isRegular(mode)) return;
+    const text = `${path}: everybody can write this file (mode ${modeText(mode)}), and so the broker's settings`;
+    this.#warnings.push(oneLine(text));
   }
 
   #profile(name: string | undefined, files: readonly FileLayers[]): Layer[] {
@@ -226,6 +236,8 @@ class Loading {
     );
   }
 }
+
+const EVERYBODY_WRITES = 0o002;
 
 const STANDARD: Origin = Object.freeze({ from: 'default', where: 'default' });
 const FITTED: Origin = Object.freeze({ from: 'default', where: 'default, lowered to fit' });

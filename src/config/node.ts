@@ -81,6 +81,12 @@ export function plain(node: ConfigNode): unknown {
   return object;
 }
 
+/** Where a name stands that the group at a path has. */
+export function nameAt(node: ConfigNode, path: readonly PropertyKey[], name: string): number {
+  const group = nodeAt(node, path);
+  return (group.kind === 'group' ? group.entries.get(name)?.at : undefined) ?? group.at;
+}
+
 /** The node at a path of names and indices, or the nearest one above it that there is. */
 export function nodeAt(node: ConfigNode, path: readonly PropertyKey[]): ConfigNode {
   let found = node;

@@ -10,7 +10,7 @@ import { causeOf, leadsOut, type FileContent, type Files } from './files.js';
 import type { Kind } from './kinds.js';
 import type { Given } from './sources.js';
 import type { TableRow } from './table.js';
-import { modeText, wayFault } from './way.js';
+import { isRegular, modeText, wayFault } from './way.js';
 
 export const SECRET_BYTES_MAX = 4_096;
 const REDACTED = '[secret]';
@@ -170,8 +170,6 @@ function exists(path: string, files: Files): boolean {
   }
 }
 
-const TYPE_BITS = 0o170000;
-const REGULAR = 0o100000;
 const OTHERS_WRITE = 0o022;
 const OTHERS_READ = 0o044;
 
@@ -184,7 +182,7 @@ function faultOf(
   ownUid: number,
   bytesMin: number,
 ): string | undefined {
-  if ((mode & TYPE_BITS) !== REGULAR) return 'the file of the secret is no regular file';
+  if (!isRegular(mode)) return 'the file of the secret is no regular file';
   if (uid !== ownUid && uid !== 0) {
     return `the file of the secret belongs to user ${uid}; allowed: this user (${ownUid}) or root`;
   }

@@ -8,9 +8,17 @@ import { folderOf, type Document } from './files.js';
 import { FIRST_VERSION, migrate, newestVersion, type Step } from './migrate.js';
 import { nearest } from './nearest.js';
 import { lookupOf, type Lookup } from './lookup.js';
-import { Lines, nodeAt, plain, type ConfigNode, type Entry, type GroupNode } from './node.js';
+import {
+  Lines,
+  nameAt,
+  nodeAt,
+  plain,
+  type ConfigNode,
+  type Entry,
+  type GroupNode,
+} from './node.js';
 import { ENV_PREFIX, type KeyName, type TableRow } from './table.js';
-import { wrongnessOf } from './wrongness.js';
+import { singly, wrongnessOf } from './wrongness.js';
 
 /** Names in the environment that belong to others than the broker: the client's URL. */
 const FOREIGN_ENV: readonly string[] = [`${ENV_PREFIX}URL`];
@@ -175,8 +183,10 @@ class FileReader {
       });
       return;
     }
-    for (const issue of result.error.issues) {
-      const origin = { from, where: whereIs(issue.path) };
+    for (const issue of singly(result.error.issues)) {
+      const isField = issue.code === 'unrecognized_keys';
+      const at = isField ? nameAt(node, issue.path, issue.keys[0]!) : nodeAt(node, issue.path).at;
+      const origin = { from, where: `${this.#document.path}:${this.#place(at)}` };
       const place = placeOf(origin, row.key, issue.path);
       this.#reading.faults.addOf(row.key, place, wrongnessOf(row, issue, given));
     }
@@ -263,7 +273,7 @@ function takeText(row: TableRow, text: string, origin: Origin, layer: Layer, fau
     layer.set(row.key, { value: result.data, origin, folder: resolve('.'), whereIs });
     return;
   }
-  for (const issue of result.error.issues) {
+  for (const issue of singly(result.error.issues)) {
     const place = placeOf(origin, row.key, issue.path);
     faults.addOf(row.key, place, wrongnessOf(row, issue, given));
   }

@@ -121,14 +121,14 @@ export const KEYS = {
     64 * MIB,
     'hot',
     'What a stream keeps for replay; the oldest frames go first. At most half of memory.arena: the ' +
-      'default is lowered to fit, a larger value is refused.',
+      'default is lowered to fit, a larger value is refused. It holds for streams that begin after it was set.',
   ),
   'streams.default.onFull': entry(
     onFull,
     'block',
     'hot',
     'What a full stream does while a subscriber is behind: "block" makes publishers wait, "evict" drops ' +
-      'the oldest frames, which the subscriber is told as a gap.',
+      'the oldest frames, which the subscriber is told as a gap. It holds for streams that begin after it was set.',
   ),
   'streams.overrides': entry(
     listOf<StreamOverride>(

@@ -52,6 +52,13 @@ function foreign(what: string, path: string, uid: number, ownUid: number): strin
   return `the ${what} ${path} on its way belongs to user ${uid}; allowed: this user (${ownUid}) or root`;
 }
 
+const TYPE_BITS = 0o170000;
+const REGULAR = 0o100000;
+
+export function isRegular(mode: number): boolean {
+  return (mode & TYPE_BITS) === REGULAR;
+}
+
 /** The permissions as `chmod` takes them. */
 export function modeText(mode: number): string {
   return (mode & 0o7777).toString(8).padStart(4, '0');

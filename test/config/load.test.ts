@@ -29,7 +29,7 @@ test('the defaults', async () => {
     heartbeat: { interval: 30_000 },
     shutdown: { grace: 5_000 },
     idle: { strategy: 'block' },
-    log: { level: 'info' },
+    log: { level: 'info', histograms: false },
     reload: { on: 'change' },
     debug: { faults: false },
   });
@@ -101,6 +101,18 @@ describe('sources', () => {
     expect(warnings).toEqual([
       '/d/README: is not read: its name ends in none of .json, .yaml, .yml, .toml',
     ]);
+  });
+
+  test('a file that everybody can write is warned of, and is read all the same', async () => {
+    const argv = ['--config', '/a.json'];
+    const of = (mode: number) =>
+      load({ argv, files: fakeFiles({ '/a.json': { content: '{"shards": 3}', mode } }) });
+    const { values: config, warnings } = await of(0o646);
+    expect(config.shards).toBe(3);
+    expect(warnings).toEqual([
+      "/a.json: everybody can write this file (mode 0646), and so the broker's settings",
+    ]);
+    expect((await of(0o664)).warnings).toEqual([]);
   });
 
   test('links inside of the folder may be, as Kubernetes makes them', async () => {

@@ -26,6 +26,8 @@ interface Figure {
   peer: string;
   missing: string | null;
   failed: string | null;
+  /** Of the generator itself: what it did not notice. */
+  missed?: string[];
   runs: Report[];
 }
 
@@ -158,8 +160,10 @@ describe('the load generator', () => {
 
 const servers = ['nats', 'redis', 'mosquitto', 'aedes'];
 const scenarios = [
+  'generator',
   'throughput',
   'streams',
+  'fanin',
   'fanout',
   'latency',
   'rtt',
@@ -175,7 +179,8 @@ const scenarios = [
 ];
 /** Figures of the generator, in which it counts what it received, and of what it did not see. */
 const received = [
-  ...['throughput', 'streams', 'fanout', 'latency', 'rtt', 'storm', 'replay', 'wakeup', 'reload'],
+  ...['throughput', 'streams', 'fanin', 'fanout', 'latency', 'rtt', 'storm', 'replay', 'wakeup'],
+  'reload',
 ];
 
 function perf(args: string[], env: NodeJS.ProcessEnv = process.env) {
@@ -214,6 +219,8 @@ describe('the benchmark script', () => {
         expect(one!.delivered, label).toBeGreaterThan(0);
       }
     }
+    const spoiled = results['generator']!.figures.flatMap(({ missed }) => (missed ? [missed] : []));
+    expect(spoiled, 'of each protocol what a relay spoils is noticed').toEqual([[], [], [], []]);
     const [first] = results['throughput']!.figures;
     expect(first!.runs[0]!.payloadChecks).toBe(first!.runs[0]!.delivered);
     expect(readFileSync(join(scratch, 'smoke.html'), 'utf8')).toContain('A smoke run');

@@ -224,6 +224,32 @@ describe('what is asked of everybody', () => {
   });
 });
 
+test.each<[string, ClientCredential | undefined, (here: Harness) => void]>([
+  ['by a credential that is gone', key('a'), (here) => here.exchange([held('b')])],
+  ['by none', undefined, (here) => here.setAuth({ isRequired: true })],
+])('known %s, and not ended yet, it may do nothing any more', (_, who, change) => {
+  const here = harness({ connections: 400, credentials: [held('a'), held('b')] });
+  const peers = Array.from({ length: 100 }, () => greeted(here, who));
+  const last = peers.at(-1)!;
+  last.send({ type: codes.TYPE_OPEN, sequence: 5n, payload: json({ subject: 'x' }) });
+  change(here);
+  here.run();
+  expect(last.told()).toEqual(['ERROR FORBIDDEN 0#5', 'GOODBYE']);
+  expect(here.registry.streamCount).toBe(0);
+});
+
+test('a shard that has nothing else to do does not sleep before it has looked at all', () => {
+  const here = harness({ connections: 10_000, credentials: [held('a'), held('b')] });
+  here.run();
+  let sleeps = 0;
+  here.sys.onBlock = () => sleeps++;
+  here.exchange([held('b')]);
+  for (let seen = 0; seen < here.shared.slots; seen += 4096) here.turn(1);
+  expect(sleeps).toBe(0);
+  here.turn(1);
+  expect(sleeps).toBe(1);
+});
+
 test('of very many connections some are ended in a turn, and the shard has its turns between', () => {
   const here = harness({ connections: 400, credentials: [held('a'), held('b')] });
   const peers = Array.from({ length: 200 }, () => greeted(here, key('a')));

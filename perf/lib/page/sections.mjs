@@ -216,10 +216,15 @@ function idle({ figures }) {
     'idle',
     'Memory of an idle connection',
     `What the process grew by, for each connection held; the kernel’s own buffers are not in it. Shorter is better. ${barsSaid}`,
-    barPanels(figures, metricOf('idle'), bytes),
+    barPanels(figures, metricOf('idle', 'bytes'), bytes),
+    figures.some(({ bytesPerLaterConnection: later }) => Number.isFinite(later)) && [
+      el('h3', {}, 'Of the later ones, without what a first burst costs a process once'),
+      barPanels(figures, metricOf('idle', 'bytes, later'), bytes),
+    ],
     figuresTable(figures, {
       connections: (f) => f.connections,
       'bytes each': (f) => f.bytesPerConnection,
+      'bytes each, later': (f) => f.bytesPerLaterConnection,
     }),
   );
 }
@@ -243,6 +248,19 @@ function storm({ figures }) {
 
 /** What has no peer to be compared with is a table alone. */
 const alone = {
+  generator: [
+    'The load generator itself',
+    'What it does against a bare relay in C is the most that it can measure of anything else; and it notices what is lost, changed or swapped.',
+    {
+      what: (f) => f.what,
+      'messages/s': (f) => f.perSecond,
+      'its CPU': (f) => (f.generatorCpu === undefined ? '-' : percent(f.generatorCpu)),
+      'relay CPU': (f) => (f.peerCpu === undefined ? '-' : percent(f.peerCpu)),
+      'own lag p99 us': (f) => f.sendLagP99Us,
+      'p50 us': (f) => f.p50Us,
+      spread: (f) => (f.spread === undefined ? '-' : percent(f.spread)),
+    },
+  ],
   replay: [
     'Replay from the log',
     'One subscriber that came late reads a whole stream.',
@@ -324,8 +342,15 @@ const drawn = {
   streams: (result) =>
     throughputLike(
       'streams',
-      'Throughput, four pairs on four streams',
-      'Four publishers and four subscribers side by side on one shard; all together.',
+      'Throughput, ten pairs on ten streams',
+      'Ten publishers and ten subscribers side by side on one shard; all together.',
+      result,
+    ),
+  fanin: (result) =>
+    throughputLike(
+      'fanin',
+      'Fan-in, ten publishers to one subscriber',
+      'All ten publish on one stream, which one subscriber reads.',
       result,
     ),
   fanout: (result) =>

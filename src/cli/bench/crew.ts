@@ -67,7 +67,5 @@ function follow(worker: Worker): { ready: Promise<void>; done: Promise<BenchResu
 
 function errorOf({ message, code, stack }: Extract<FromWorker, { type: 'failed' }>): Error {
   if (code !== undefined) return new MemoryStreamerError(code, message);
-  const error = new Error(message);
-  if (stack !== undefined) error.stack = stack;
-  return error;
+  return Object.assign(new Error(message), { stack });
 }

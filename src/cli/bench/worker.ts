@@ -1,6 +1,6 @@
 /** A thread of a bench: its part of the connections. */
 import { parentPort, workerData } from 'node:worker_threads';
-import { MemoryStreamerError } from '../../errors.js';
+import { asError, MemoryStreamerError } from '../../errors.js';
 import { Board } from './board.js';
 import { benchLatency } from './latency.js';
 import { benchPublish } from './publish.js';
@@ -18,13 +18,11 @@ const post = (message: FromWorker): void => port.postMessage(message);
 const stage = new Stage(new Board(buffer), port);
 try {
   post({ type: 'done', result: await ROLES[task.kind](task, stage) });
-} catch (error) {
-  post({
-    type: 'failed',
-    message: error instanceof Error ? error.message : String(error),
-    code: error instanceof MemoryStreamerError ? error.code : undefined,
-    stack: error instanceof Error ? error.stack : undefined,
-  });
+} catch (thrown) {
+  const error = asError(thrown);
+  const { message, stack } = error;
+  const code = error instanceof MemoryStreamerError ? error.code : undefined;
+  post({ type: 'failed', message, code, stack });
 } finally {
   stage.close();
 }

@@ -9,6 +9,7 @@ test('a line says the rate since the one before, and all that came', () => {
   expect(line(1500)).toBe('pub 0.5s  1,000/s  500 frames');
   board.add('sent', 100);
   expect(line(3500)).toBe('pub 2.5s  50/s  600 frames');
+  expect(line(3500)).toBe('pub 2.5s  0/s  600 frames');
 });
 
 test('what was skipped and the times so far are in it', () => {
@@ -47,10 +48,16 @@ test('elsewhere nothing is written', () => {
   vi.useFakeTimers();
   try {
     const written: string[] = [];
-    const end = startLive('rtt', [new Board()], { write: (text) => written.push(text) });
+    const write = (text: string) => written.push(text);
+    const end = startLive('rtt', [new Board()], { write });
     vi.advanceTimersByTime(1100);
     end();
     expect(written).toEqual([]);
+    // Where nobody knows how wide a terminal is.
+    const endToo = startLive('rtt', [new Board()], { isTTY: true, write });
+    vi.advanceTimersByTime(300);
+    endToo();
+    expect(written).toHaveLength(2);
   } finally {
     vi.useRealTimers();
   }

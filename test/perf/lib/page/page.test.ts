@@ -168,10 +168,16 @@ describe.skipIf(executablePath === undefined)('the page', () => {
   });
 
   it('says what failed: in short beside the bars, and whole in the table', async () => {
-    await expect(page.locator('#idle svg').textContent()).resolves.toMatch(
-      /FAILED: loadgen idle.*…/,
-    );
+    const panels = page.locator('#idle svg');
+    await expect(panels.first().textContent()).resolves.toMatch(/FAILED: loadgen idle.*…/);
     await expect(page.locator('#idle table').textContent()).resolves.toContain('for a long reason');
+  });
+
+  it('shows the memory of all idle connections, and of the later ones apart', async () => {
+    const said = await page.locator('#idle svg').allTextContents();
+    expect(said[0]).toContain('100x');
+    expect(said[1]).toContain('90.0x');
+    expect(said).toHaveLength(2);
   });
 
   it('says where another broker is ahead, and where not', async () => {

@@ -25,6 +25,11 @@ const timed = (p50Us: number) => ({
 
 const common = { voidBecause: [] as string[], missing: null, failed: null, runs: [{}, {}, {}] };
 
+const idle = (bytesPerConnection: number, bytesPerLaterConnection: number) => ({
+  bytesPerConnection,
+  bytesPerLaterConnection,
+});
+
 const throughput = (peer: string, payloadBytes: number, framesPerSecond: number) => ({
   peer,
   payloadBytes,
@@ -91,8 +96,8 @@ export const result = {
     },
     idle: {
       figures: [
-        { peer: 'memorystreamer', connections: 10, bytesPerConnection: 128, ...common },
-        { peer: 'nats', connections: 10, bytesPerConnection: 12_800, ...common },
+        { peer: 'memorystreamer', connections: 10, ...idle(128, 100), ...common },
+        { peer: 'nats', connections: 10, ...idle(12_800, 9_000), ...common },
         {
           peer: 'redis',
           connections: 10,
