@@ -22,6 +22,7 @@ import { generator } from './scenarios/generator.mjs';
 import { idle } from './scenarios/idle.mjs';
 import { latency } from './scenarios/latency.mjs';
 import { log } from './scenarios/log.mjs';
+import { reload } from './scenarios/reload.mjs';
 import { replay } from './scenarios/replay.mjs';
 import { rtt } from './scenarios/rtt.mjs';
 import { storm } from './scenarios/storm.mjs';
@@ -44,6 +45,7 @@ const scenarios = {
   codec,
   log,
   config,
+  reload,
   shards,
 };
 /** `shards` needs three CPUs to say anything: it is measured when it is asked for. */

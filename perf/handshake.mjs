@@ -1,118 +1,233 @@
-// Topology:  clients in this process (CPU B) --> broker, one shard and control (CPU A), loopback.
+// Topology:  connections of the C generator (CPU B) --> broker: acceptor, one shard, control (CPU A), loopback.
+//            and beside it:  publisher --> broker --> subscriber, both ends in another generator (CPU B), keyed.
 //
-// Measures what hmac-sha256 costs: connections a second from the first byte to WELCOME, several at once, and the
-// broker's CPU time for one; and the round trip of an established, keyed client's PING, alone and beside so many
-// attempts a second that fail.
+// Measures what hmac-sha256 costs: connections a second from connect() to WELCOME and close, and the CPU time for one, beside
+// connections that say HELLO and prove nothing; what an attempt that fails costs the broker and whoever makes it, while
+// every one is looked at and beyond `auth.attemptsPerMinute`; and the latency of an established, keyed client at a
+// fixed rate, alone and beside so many bad attempts a second.
 //
-// Void when an attempt that must succeed fails, or the attempts did not reach the rate: the line says what it was.
-// One process makes both the attempts and the PINGs, so its own work is in the round trips.
+// Void when: an attempt ended in another way than it must; the bad ones did not reach their rate; a message of the
+// established client was lost or changed; others had more than a tenth of the CPUs; rounds differ by more than half. With two CPUs
+// the attempts are made on the CPU of the established client's generator, whose own lag stands beside its latency.
 //
-//   node perf/handshake.mjs [--smoke]
-import { randomBytes } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { performance } from 'node:perf_hooks';
-import { setTimeout as wait } from 'node:timers/promises';
-import { End, TYPE } from './lib/ends.mjs';
-import { cpuSecondsOf, planCpus } from './lib/machine.mjs';
-import { brokerEntry } from './lib/paths.mjs';
-import { buildProject } from './lib/peers.mjs';
-import { matched, start, stop } from './lib/processes.mjs';
-import { count, printTable } from './lib/report.mjs';
+//   node perf/handshake.mjs [--smoke] [--rounds N] [--json FILE]
+import { writeFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { writeCredentials } from './lib/credentials.mjs';
+import { compileLoadgen, runLoadgen } from './lib/loadgen.mjs';
+import { cpuNsOf, describeMachine, planCpus } from './lib/machine.mjs';
+import { noiseIn, watchOthers } from './lib/noise.mjs';
+import { buildProject, startBroker } from './lib/peers.mjs';
+import { count, median, percent, printTable, spread } from './lib/report.mjs';
+import { resultText } from './lib/results.mjs';
+import { faultsOf } from './lib/runs.mjs';
 
-const smoke = process.argv.includes('--smoke');
-const RUN_MS = smoke ? 100 : 5000;
-const OUTSTANDING = 8;
+const text = { type: 'string' };
+const { values } = parseArgs({
+  options: { smoke: { type: 'boolean', default: false }, rounds: text, json: text },
+});
+const { smoke } = values;
+const rounds = Number(values.rounds ?? (smoke ? 1 : 5));
+const OUTSTANDING = smoke ? [8] : [1, 8, 64];
+const TOTAL = smoke ? 100 : 5000;
+/** Attempts that fail: so many that the first of a minute, which are looked at in any case, don't weigh. */
+const BAD_TOTAL = smoke ? 100 : 20_000;
+const SECONDS = smoke ? 0.2 : 3;
 const BAD_PER_SECOND = 1000;
-const SECRET = 'perf secret of 32 bytes, no more';
-const good = { method: 'hmac-sha256', keyId: 'perf', secret: Buffer.from(SECRET) };
-const bad = { ...good, secret: randomBytes(32) };
+const MESSAGES_PER_SECOND = 1000;
+const PAYLOAD_BYTES = 128;
+/** The rate is kept when so much of it was reached. */
+const RATE_PART_MIN = 0.95;
+/** Every attempt is looked at, however many there were. */
+const UNLIMITED = { required: true, attemptsPerMinute: 1_000_000 };
 
-async function startBroker(cpus) {
-  const folder = mkdtempSync(join(tmpdir(), 'memorystreamer-perf-'));
-  writeFileSync(join(folder, 'secret'), SECRET, { mode: 0o600 });
-  const credentials = [{ keyId: 'perf', method: 'hmac-sha256', secretFile: 'secret' }];
-  // Every attempt is looked at: refusing them unheard would cost less.
-  const auth = { required: true, attemptsPerMinute: 1_000_000 };
-  const file = join(folder, 'configuration.json');
-  writeFileSync(file, JSON.stringify({ auth, credentials }));
-  const args = [brokerEntry, 'serve', '--port', '0', '--shards', '1', '--config', file];
-  const handle = start(process.execPath, args, { cpus });
-  const [, port] = await matched(handle, /ready url=ms:\/\/[^\s:]+:(\d+)/, 'memorystreamer serve');
-  rmSync(folder, { recursive: true });
-  return { handle, port: Number(port) };
-}
-
-async function attempt(port, credential, due) {
-  const end = new End(port, credential, true);
-  const type = await end.greet();
-  end.socket.destroy();
-  if (type !== due) throw new Error(`type ${type} ended a handshake, not ${due}`);
-}
-
-async function connections({ port, handle }) {
-  const began = { ms: performance.now(), cpu: cpuSecondsOf(handle.pid) };
-  let done = 0;
-  const worker = async () => {
-    while (performance.now() - began.ms < RUN_MS) {
-      await attempt(port, good, TYPE.welcome);
-      done++;
-    }
-  };
-  await Promise.all(Array.from({ length: OUTSTANDING }, worker));
-  const seconds = (performance.now() - began.ms) / 1000;
-  return { rate: done / seconds, cpuUs: ((cpuSecondsOf(handle.pid) - began.cpu) * 1e6) / done };
-}
-
-/** Round trips of PINGs, in ms, ascending. */
-async function trips(client) {
-  const found = [];
-  const end = performance.now() + RUN_MS;
-  while (performance.now() < end) {
-    const began = performance.now();
-    await client.exchange(TYPE.ping, Buffer.alloc(8));
-    found.push(performance.now() - began);
-    await wait(1);
-  }
-  return found.sort((a, b) => a - b);
-}
-
-/** Attempts that fail, so many a second, until it is told to stop; answers how many there were. */
-async function attack(port, isOver) {
-  const began = performance.now();
-  const pending = new Set();
-  let made = 0;
-  while (!isOver()) {
-    const due = ((performance.now() - began) * BAD_PER_SECOND) / 1000;
-    for (; made < due; made++) {
-      const one = attempt(port, bad, TYPE.error).finally(() => pending.delete(one));
-      pending.add(one);
-    }
-    await wait(1);
-  }
-  await Promise.all(pending);
-  return made / ((performance.now() - began) / 1000);
-}
-
-buildProject();
 const cpus = planCpus();
-const broker = await startBroker(cpus.peer);
-const { rate, cpuUs } = await connections(broker);
-const client = new End(broker.port, good, true);
-if ((await client.greet()) !== TYPE.welcome) throw new Error('the established client was refused');
-const alone = await trips(client);
-let isOver = false;
-const attacked = attack(broker.port, () => isOver);
-const beside = await trips(client);
-isOver = true;
-const attackRate = await attacked;
-await stop(broker.handle);
-client.socket.destroy();
-const at = (sorted, part) => count(sorted[Math.floor((sorted.length - 1) * part)], 3);
-const row = (name, sorted) => [name, at(sorted, 0.5), at(sorted, 0.99), at(sorted, 0.999)];
-printTable(
-  `hmac-sha256, ${OUTSTANDING} handshakes at once: ${count(rate)} connections/s, ${count(cpuUs)} µs of the broker's CPU each`,
-  ['an established client’s PING, ms', 'p50', 'p99', 'p99.9'],
-  [row('alone', alone), row(`beside ${count(attackRate)} bad attempts/s`, beside)],
-);
+let files;
+
+/** Runs `measure(broker)` against a fresh one; adds what the broker used, and what others did. */
+async function withBroker(flags, measure) {
+  const broker = await startBroker({ cpus: cpus.peer, flags });
+  try {
+    const othersPart = watchOthers(broker.pid);
+    const before = cpuNsOf(broker.pid);
+    const run = await measure(broker);
+    return { ...run, brokerCpuNs: cpuNsOf(broker.pid) - before, othersPart: othersPart() };
+  } finally {
+    await broker.stop();
+  }
+}
+
+const generate = (mode, broker, options) =>
+  runLoadgen(mode, { port: broker.port, cpu: cpus.generator, ...options });
+
+/** Connections that end as one of `ends` says, so many at once. */
+function attempts(flags, who, outstanding, total, ends) {
+  return withBroker(flags, async (broker) => {
+    const run = await generate('handshake', broker, { ...who, outstanding, total });
+    const ended = ends.reduce((sum, end) => sum + run[end], 0);
+    const faults = ended === total ? [] : [`${ends.join(', ')}: ${ended} of ${total}`];
+    return { ...run, faults };
+  });
+}
+
+function greetings(outstanding) {
+  return withBroker([], async (broker) => {
+    const run = await generate('connect', broker, { hello: true, outstanding, total: TOTAL });
+    return { ...run, attempts: TOTAL, attemptsPerSecond: run.cyclesPerSecond, faults: [] };
+  });
+}
+
+/** The established client, and beside it bad attempts at that rate. */
+function established(badPerSecond) {
+  return withBroker(files.flags(UNLIMITED), async (broker) => {
+    const client = generate('latency', broker, {
+      ...files.good,
+      size: PAYLOAD_BYTES,
+      rate: MESSAGES_PER_SECOND,
+      seconds: SECONDS,
+      warmup: SECONDS / 6,
+    });
+    const attackers = badPerSecond
+      ? generate('handshake', broker, { ...files.bad, rate: badPerSecond, seconds: SECONDS * 1.2 })
+      : { attemptsPerSecond: 0, refused: 0, attempts: 0 };
+    const [run, attack] = await Promise.all([client, attackers]);
+    const faults = faultsOf(run);
+    if (attack.refused !== attack.attempts) faults.push('a bad attempt was not refused');
+    const reached = badPerSecond ? attack.attemptsPerSecond / badPerSecond : 1;
+    const voids = reached < RATE_PART_MIN ? [`${percent(reached)} of the bad attempts’ rate`] : [];
+    return { ...run, badPerSecond: attack.attemptsPerSecond, faults, voids };
+  });
+}
+
+/** By name, in turns. */
+async function inTurns(measures) {
+  const runs = Object.fromEntries(Object.keys(measures).map((name) => [name, []]));
+  for (let round = 0; round < rounds; round++) {
+    for (const [name, measure] of Object.entries(measures)) runs[name].push(await measure());
+  }
+  return Object.entries(runs);
+}
+
+function voidReasons(runs, rates) {
+  const own = runs.flatMap(({ faults, voids = [] }) => [...faults, ...voids]);
+  return [...own, ...noiseIn(runs, spread(rates))];
+}
+
+const voidText = ({ voidBecause }) =>
+  voidBecause.length > 0 ? `VOID: ${[...new Set(voidBecause)].join(', ')}` : '';
+
+/** What one connection costs either side. */
+function costOf([name, runs]) {
+  const rates = runs.map((run) => run.attemptsPerSecond);
+  const each = (pick) => median(runs.map((run) => pick(run) / run.attempts));
+  return {
+    name,
+    attemptsPerSecond: median(rates),
+    spread: spread(rates),
+    brokerUs: each((run) => run.brokerCpuNs / 1e3),
+    generatorUs: each((run) => run.generatorCpuSeconds * 1e6),
+    voidBecause: voidReasons(runs, rates),
+    runs: runs.map(slim),
+  };
+}
+
+function latencyOf([name, runs]) {
+  const of = (pick) => median(runs.map(pick));
+  const medians = runs.map((run) => run.latency.p50Us);
+  return {
+    name,
+    badPerSecond: of((run) => run.badPerSecond),
+    p50Us: of((run) => run.latency.p50Us),
+    p99Us: of((run) => run.latency.p99Us),
+    p999Us: of((run) => run.latency.p999Us),
+    lagP99Us: of((run) => run.sendLag.p99Us),
+    voidBecause: voidReasons(runs, medians),
+    runs: runs.map(slim),
+  };
+}
+
+/** Without the buckets of the histograms. */
+function slim(run) {
+  const lean = { ...run };
+  for (const name of ['latency', 'sendLag']) {
+    if (lean[name]) lean[name] = { ...lean[name], counts: undefined };
+  }
+  return lean;
+}
+
+function printCosts(title, figures) {
+  printTable(
+    title,
+    ['', 'a second', 'spread', 'broker µs', 'generator µs', ''],
+    figures.map((figure) => [
+      figure.name,
+      count(figure.attemptsPerSecond),
+      percent(figure.spread),
+      count(figure.brokerUs, 1),
+      count(figure.generatorUs, 1),
+      voidText(figure),
+    ]),
+  );
+}
+
+function goodMeasures(outstanding) {
+  const hmac = () => attempts(files.flags(UNLIMITED), files.good, outstanding, TOTAL, ['welcomed']);
+  return [
+    [`HELLO, ${outstanding} at once`, () => greetings(outstanding)],
+    [`hmac-sha256, ${outstanding} at once`, hmac],
+  ];
+}
+
+const badAttempts = (auth, ends) => () =>
+  attempts(files.flags(auth), files.bad, 8, BAD_TOTAL, ends);
+
+async function main() {
+  compileLoadgen();
+  buildProject();
+  const machine = describeMachine();
+  files = writeCredentials();
+  try {
+    const good = await inTurns(Object.fromEntries(OUTSTANDING.flatMap(goodMeasures)));
+    const bad = await inTurns({
+      'looked at': badAttempts(UNLIMITED, ['refused']),
+      // Of a flood only some are told that they failed.
+      'beyond the limit': badAttempts({ required: true }, ['refused', 'closed']),
+    });
+    const client = await inTurns({
+      alone: () => established(0),
+      'beside bad attempts': () => established(BAD_PER_SECOND),
+    });
+    report(machine, {
+      good: good.map(costOf),
+      bad: bad.map(costOf),
+      client: client.map(latencyOf),
+    });
+  } finally {
+    files.remove();
+  }
+}
+
+function report(machine, results) {
+  const where = cpus.peer
+    ? `broker on CPU ${cpus.peer}, generators on CPU ${cpus.generator}`
+    : 'one CPU';
+  printCosts(`connections that end well, and the CPU time of each; ${where}`, results.good);
+  printCosts('attempts with a wrong secret, 8 at once', results.bad);
+  printTable(
+    `an established client, keyed, ${PAYLOAD_BYTES} B, ${count(MESSAGES_PER_SECOND)} messages a second; microseconds`,
+    ['', 'bad attempts/s', 'p50', 'p99', 'p99.9', 'own lag p99', ''],
+    results.client.map((figure) => [
+      figure.name,
+      count(figure.badPerSecond),
+      ...[figure.p50Us, figure.p99Us, figure.p999Us, figure.lagP99Us].map((us) => count(us, 1)),
+      voidText(figure),
+    ]),
+  );
+  const command = ['node', 'perf/handshake.mjs', ...process.argv.slice(2)].join(' ');
+  const whole = { machine: { ...machine, command }, results: { handshake: { cpus, ...results } } };
+  if (values.json) writeFileSync(values.json, resultText(whole));
+  const runs = Object.values(results).flatMap((figures) => figures.flatMap((one) => one.runs));
+  if (runs.some(({ faults }) => faults.length > 0)) process.exitCode = 1;
+}
+
+await main();

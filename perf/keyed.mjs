@@ -11,10 +11,10 @@
 //   node perf/keyed.mjs [--smoke] [--sizes 16,128] [--rounds N] [--seconds S] [--beside FOLDER] [--json FILE]
 //
 // `--beside` measures keyed frames of another build of the project as well, in the same turns: before and after a change.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { writeFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { writeCredentials } from './lib/credentials.mjs';
 import { compileLoadgen, runLoadgen } from './lib/loadgen.mjs';
 import { cpuNsOf, describeMachine, planCpus } from './lib/machine.mjs';
 import { noiseIn, watchOthers } from './lib/noise.mjs';
@@ -27,8 +27,6 @@ import { faultsOf } from './lib/runs.mjs';
 const BUSY_MIN = 0.85;
 /** Bytes that are under way on the stream, at most. */
 const WINDOW_BYTES = 4 * 1024 * 1024;
-const KEY_ID = 'perf';
-const SECRET = 'perf secret of 32 bytes, no more';
 
 const text = { type: 'string' };
 const { values } = parseArgs({
@@ -43,20 +41,9 @@ const rounds = Number(values.rounds ?? (smoke ? 1 : 5));
 const seconds = Number(values.seconds ?? (smoke ? 0.05 : 1));
 const warmup = smoke ? 0.02 : 0.4;
 
-/** A folder with a configuration that knows one key, and the file of its secret. */
-function writeCredentials() {
-  const folder = mkdtempSync(join(tmpdir(), 'memorystreamer-perf-'));
-  const secretFile = join(folder, 'secret');
-  const configuration = join(folder, 'configuration.json');
-  writeFileSync(secretFile, SECRET, { mode: 0o600 });
-  const credentials = [{ keyId: KEY_ID, method: 'hmac-sha256', secretFile: 'secret' }];
-  writeFileSync(configuration, JSON.stringify({ credentials }));
-  return { folder, secretFile, configuration };
-}
-
 /** One run against a fresh broker. */
-async function run({ entry, isKeyed }, payloadBytes, cpus, { configuration, secretFile }) {
-  const broker = await startBroker({ cpus: cpus.peer, entry, flags: ['--config', configuration] });
+async function run({ entry, isKeyed }, payloadBytes, cpus, files) {
+  const broker = await startBroker({ cpus: cpus.peer, entry, flags: files.flags() });
   try {
     const othersPart = watchOthers(broker.pid);
     const cpuNs = cpuNsOf(broker.pid);
@@ -68,7 +55,7 @@ async function run({ entry, isKeyed }, payloadBytes, cpus, { configuration, secr
       warmup,
       window: WINDOW_BYTES,
       verify: smoke,
-      ...(isKeyed ? { 'key-id': KEY_ID, 'secret-file': secretFile } : {}),
+      ...(isKeyed ? files.good : {}),
     });
     const usedNs = cpuNsOf(broker.pid) - cpuNs;
     return {
@@ -154,7 +141,7 @@ async function main() {
       figures.push(...modes.map(({ name }, i) => figureOf(name, payloadBytes, runs[i])));
     }
   } finally {
-    rmSync(files.folder, { recursive: true });
+    files.remove();
   }
   report(figures, cpus);
   const command = ['node', 'perf/keyed.mjs', ...process.argv.slice(2)].join(' ');

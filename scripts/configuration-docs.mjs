@@ -1,12 +1,13 @@
-// Writes docs/CONFIGURATION.md and docs/memorystreamer.example.json from the table of keys.
+// Writes docs/CONFIGURATION.md, docs/memorystreamer.example.json and docs/memorystreamer.schema.json from the table of keys.
 // Needs dist/ (npm run build).
 //
-//   node scripts/configuration-docs.mjs            write both
-//   node scripts/configuration-docs.mjs --check    only tell whether they are stale (exit code 1)
+//   node scripts/configuration-docs.mjs            write them
+//   node scripts/configuration-docs.mjs --check    only tell whether one is stale (exit code 1)
 import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { format, resolveConfig } from 'prettier';
+import { jsonSchema } from '../dist/config/json-schema.js';
 import { TABLE } from '../dist/config/table.js';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
@@ -55,7 +56,8 @@ A file is JSON, YAML 1.2 or TOML 1.0 by its ending (\`.json\`, \`.yaml\`, \`.yml
 JSON). A key \`listen.port\` stands in it as \`{"listen": {"port": 7878}}\`; all keys:
 [memorystreamer.example.json](memorystreamer.example.json). Beside keys it may hold
 
-- \`$schema\`, for editors, and \`$provenance\`, which \`config print --json\` writes; neither is looked at;
+- \`$schema\`, for editors ([memorystreamer.schema.json](memorystreamer.schema.json), which \`memorystreamer config schema\`
+  prints; in YAML a line \`# yaml-language-server: $schema=…\` does the same), and \`$provenance\`, which \`config print --json\` writes; neither is looked at;
 - \`configVersion\`, the version of the names of keys for which it was written: 1, also where it is left out;
 - \`profiles\`.
 
@@ -77,6 +79,8 @@ would have replaced the value:
   twice; more than 256 files; in YAML anchors, aliases, tags and second documents; in TOML dates;
 - the names \`__proto__\`, \`constructor\` and \`prototype\` at any depth.
 
+What changes while it is read is read again, so that several files are taken as they stood at one moment.
+
 Then values are held against each other (what a stream keeps against the arena; an address that other machines reach
 needs \`listen.insecure\`), and against the machine (memory, file descriptors; the number of CPUs and NUMA nodes is only
 warned of).
@@ -88,6 +92,39 @@ No secret stands in a configuration: a key that needs one names a file. A plain 
 out of it by \`..\` or by a link; whole paths may lead anywhere. The file must belong to root or to the broker's own user,
 nobody else may be able to write it, and unless it is root's (as what Kubernetes mounts) nobody else may be able to
 read it. At most 4 KiB; a newline at its end is no part of the secret.
+
+Whoever may write a folder may exchange the files in it. So every folder on the way to a secret, from the root on and links
+followed, must belong to root or to the broker's own user, and nobody else may be able to write it, unless it is
+sticky, as \`/tmp\` is and what Kubernetes mounts.
+
+## Changes while the broker runs
+
+A broker reads its configuration again when one of its files has changed, secrets among them, and on SIGHUP; with
+\`reload.on: signal\` on SIGHUP only. What it reads is taken over whole or not at all, and its log has one line
+\`config reload\` for each attempt:
+
+| \`result\`        | what came of it                                                                                       |
+| ---------------- | ----------------------------------------------------------------------------------------------------- |
+| \`applied\`       | every shard runs with it                                                                              |
+| \`unchanged\`     | it says what the broker runs with                                                                     |
+| \`refused\`       | it has faults, or a shard cannot run with it: \`reasons\` has them, with the values that stay           |
+| \`needs-restart\` | a key that needs a restart has changed; those that do not, have not been taken over either            |
+
+The line also has \`by\` (who asked), \`changed\` (keys with the values before and after; of lists the names of items), \`tookMs\`, and
+\`digest\`, of what the broker runs with afterwards. The line \`config loaded\` at its start has the first one, and
+\`memorystreamer config check\` prints that of files: monitoring compares the two.
+
+**Who may connect** changes without a restart. A new secret in a credential's file holds for those who connect from then on, and
+ends nobody. A credential that is taken out of the list, or gets another method or less rights, ends its connections, with GOODBYE;
+they may come back as what they are then. More rights hold at once. Where \`auth.required\` is set to true, or \`auth.integrity\` to
+\`siphash-2-4\`, those are ended who have not shown who they are, or are not keyed.
+
+To exchange a secret without anybody noticing, put a second credential beside the first, of the same rights and another name, let clients
+change over, and take the first one out. To shut out whoever has stolen one, put another secret into a credential of another name.
+
+**What protects is not lost by accident**: \`auth.required\`, \`auth.integrity\` and the last of \`credentials\` are taken away by a reload only if the
+configuration says so in words (\`auth.required: false\`), and not if it says nothing, as an empty file does. The address that is
+listened on changes by a restart only.
 
 ## Keys
 
@@ -122,6 +159,7 @@ const isCheck = process.argv.includes('--check');
 for (const [name, text] of [
   ['docs/CONFIGURATION.md', markdown()],
   ['docs/memorystreamer.example.json', example()],
+  ['docs/memorystreamer.schema.json', JSON.stringify(jsonSchema(TABLE))],
 ]) {
   const path = join(root, name);
   const formatted = await format(text, { ...(await resolveConfig(path)), filepath: path });

@@ -30,7 +30,7 @@ const PLANTED_IN_INGEST = {
 
 /** JavaScript beside src/frame, and what it imports. */
 const MODULES = [
-  ...['config/json.ts', 'config/node.ts', 'errors.ts'],
+  ...['config/json.ts', 'config/node.ts', 'config/toml.ts', 'config/yaml.ts', 'errors.ts'],
   ...['ring/arena.ts', 'ring/layout.ts', 'shards/area.ts', 'shards/layout.ts'],
 ];
 

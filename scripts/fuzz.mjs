@@ -1,4 +1,4 @@
-// Fuzzes the frame decoder, the shard's way in, the handshake, subjects and the configuration's JSON, guided by coverage.
+// Fuzzes the frame decoder, the shard's way in, the handshake, subjects and the configuration's files, guided by coverage.
 //
 //   npm run fuzz -- [--target NAME] [--seconds N | --executions N] [--seed S] [--planted] [--blind] [--dry]
 //

@@ -36,19 +36,20 @@ export function loadKernel(bytes, build = projectRoot) {
   return { memory, check, encode: encoderOf(exports.encode) };
 }
 
-/** The client's encoder and decoder, and its kernel's keyed frames over `bytes` from offset 0 of their area. */
-export async function loadCodec(bytes, build = projectRoot) {
+/** The client's encoder and decoder, keyed or not, and its kernel's keyed frames over `bytes` from offset 0 of their area. */
+export async function loadCodec(bytes, build = projectRoot, isKeyed = false) {
   const load = (name) => import(pathToFileURL(join(build, 'dist', 'frame', name)).href);
   const { FrameDecoder, FrameEncoder } = await load('codec.js');
   const { FrameKernel, FrameKey } = await load('frame-kernel.js');
   const { TYPES_FROM_CLIENT } = await load('names.js');
   const capacity = 256 * 1024;
   const areas = FrameEncoder.areaBytes(capacity) + FrameDecoder.areaBytes(capacity);
-  const kernel = new FrameKernel(areas + bytes + FrameKey.areaBytes + 64);
-  const encoder = new FrameEncoder(kernel, capacity);
-  const decoder = new FrameDecoder(kernel, TYPES_FROM_CLIENT, capacity);
-  const key = new FrameKey(kernel);
+  const kernel = new FrameKernel(areas + bytes + 3 * FrameKey.areaBytes + 64);
   const secret = Uint8Array.from({ length: 16 }, (_, i) => i);
+  const [key, sendKey, receiveKey] = [1, 2, 3].map(() => new FrameKey(kernel));
+  if (isKeyed) for (const one of [sendKey, receiveKey]) one.set(secret);
+  const encoder = new FrameEncoder(kernel, capacity, sendKey);
+  const decoder = new FrameDecoder(kernel, TYPES_FROM_CLIENT, capacity, receiveKey);
   const start = kernel.reserve(bytes);
   const table = kernel.reserve(8);
   const [low, high] = TYPES_FROM_CLIENT;

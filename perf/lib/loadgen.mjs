@@ -60,6 +60,35 @@ export async function startLoadgenPeer(mode, options, cpus) {
   return { handle, port: Number(port) };
 }
 
+/** Starts the mode `reload`, and waits until all its connections are up. */
+export async function startLoadgen(mode, options) {
+  const handle = start(loadgenPath, argumentsOf(mode, options), { stdin: 'pipe' });
+  await matched(handle, /"up":\d+.*\n/, `loadgen ${mode}`);
+  let entered = 0;
+  return {
+    /** What comes from now on is counted under that letter. */
+    async enter(letter) {
+      handle.child.stdin.write(letter);
+      const pattern = new RegExp(`(?:"period":"\\w"[^]*?){${++entered}}`);
+      try {
+        await matched(handle, pattern, `loadgen ${mode}`);
+      } catch (error) {
+        // It gives up where a connection is lost, and says so in its report.
+        const { error: reason } = JSON.parse(handle.stdout.trim().split('\n').at(-1));
+        throw reason ? new Error(`loadgen ${mode}: ${reason}`) : error;
+      }
+    },
+    /** No more is sent; answers the report once all has come. */
+    async end() {
+      handle.child.stdin.end();
+      const status = await handle.ended;
+      if (status !== 0)
+        throw new Error(`loadgen ${mode} ended with ${status}: ${handle.stderr.trim()}`);
+      return JSON.parse(handle.stdout.trim().split('\n').at(-1));
+    },
+  };
+}
+
 /** Opens idle connections and holds them until `release()`, which answers what became of them. */
 export async function holdConnections(options) {
   const handle = start(loadgenPath, argumentsOf('idle', options), { stdin: 'pipe' });

@@ -28,11 +28,11 @@ function ownSeconds() {
   return (fields[11] + fields[12] + fields[13] + fields[14]) / TICKS_PER_SECOND;
 }
 
-/** Begins to watch beside the peer `pid`; the answered function says what part of the CPUs others had. */
+/** Begins to watch beside the peer `pid`, if there is one; the answered function says what part of the CPUs others had. */
 export function watchOthers(pid) {
   const read = () => ({
     at: process.hrtime.bigint(),
-    others: machineSeconds() - ownSeconds() - cpuSecondsOf(pid),
+    others: machineSeconds() - ownSeconds() - (pid === undefined ? 0 : cpuSecondsOf(pid)),
   });
   const before = read();
   return () => {

@@ -15,6 +15,7 @@ const full = {
   cycles: '8000',
   'storm-connections': '1000',
   'replay-mib': '64',
+  reloads: '1000',
   internal: {
     idleRounds: 3,
     windowBytes: 4 * 1024 * 1024,
@@ -23,6 +24,11 @@ const full = {
     codecMs: 30,
     codecHeapFrames: 10_000_000,
     configTimes: 50,
+    reloadRounds: 2,
+    reloadSeconds: 5,
+    reloadStreams: 500,
+    reloadWindowBytes: 32 * 1024,
+    reloadRate: 2000,
   },
 };
 
@@ -39,6 +45,7 @@ const smoke = {
   cycles: '50',
   'storm-connections': '20',
   'replay-mib': '1',
+  reloads: '3',
   internal: {
     idleRounds: 1,
     windowBytes: 128 * 1024,
@@ -46,6 +53,12 @@ const smoke = {
     codecMs: 1,
     codecHeapFrames: 20_000,
     configTimes: 2,
+    reloadRounds: 1,
+    reloadSeconds: 0.05,
+    reloadStreams: 4,
+    reloadWindowBytes: 16 * 1024,
+    reloadRate: 500,
+    reloadShards: 2,
   },
 };
 
@@ -66,6 +79,7 @@ export function helpText(scenarios, peerNames) {
   --outstanding K,K    of connect (${full.outstanding}), --cycles N in all (${full.cycles})
   --storm-connections N   of storm (${full['storm-connections']})
   --replay-mib N       what replay reads back (${full['replay-mib']})
+  --reloads N          of reload, one behind the other (${full.reloads})
   --hello              idle and connect: HELLO as the greeting, instead of PING
   --verify             throughput: compute every check of every message (slows the generator)
   --name NAME          the result is perf/results/NAME.json and .html (default: date and scenarios)
@@ -139,6 +153,7 @@ export function readCommandLine(scenarios, peerNames, defaults) {
       cycles: one('cycles'),
       stormConnections: one('storm-connections'),
       replayBytes: one('replay-mib') * 2 ** 20,
+      reloads: one('reloads'),
       hello: values.hello,
       verify: values.verify || values.smoke,
       ...base.internal,

@@ -35,6 +35,7 @@ struct options {
   long outstanding;
   long total;
   double rate;
+  bool rate_given;
   bool hello;
   bool verify; /* check every message whole, not a sample */
   enum fault_kind fault;
@@ -82,10 +83,13 @@ int run_connect(const struct options *options);
 int run_rtt(const struct options *options);
 int run_replay(const struct options *options);
 int run_storm(const struct options *options);
+int run_reload(const struct options *options);
 int run_histogram(const struct options *options);
 int run_relay(const struct options *options);
 int run_answer(const struct options *options);
 int run_xxh64(const struct options *options);
+int run_handshake(const struct options *options);
+int run_codec(const struct options *options);
 int run_siphash(const struct options *options);
 
 #endif

@@ -4,7 +4,7 @@
 
 #include "wire.h"
 
-#define LANES_MAX 64
+#define LANES_MAX 1024
 #define ENDS_MAX 64
 
 struct publisher {

@@ -71,6 +71,20 @@ void say_hello(struct session *session, int fd, uint8_t *at);
 /** A HELLO without authentication. */
 extern const char hello_text[];
 
+/* ---- hmac-sha256, one step after another, for who does many at once ---- */
+
+#define HANDSHAKE_TEXT_BYTES 400
+
+struct handshake {
+  char text[HANDSHAKE_TEXT_BYTES]; /* what is to be sent next: HELLO, then PROOF */
+  uint8_t transcript[64];          /* SHA-256 of HELLO and of CHALLENGE */
+};
+
+void handshake_begin(struct handshake *handshake, const struct session *session);
+void handshake_challenged(struct handshake *handshake, const struct session *session, const char *challenge);
+/** Whether the peer has proved that it knows the secret. */
+bool handshake_welcomed(const struct handshake *handshake, const struct session *session, const char *welcome);
+
 #define HELLO_REQUEST 1
 #define PROOF_REQUEST 2
 #define OPEN_REQUEST 3

@@ -23,11 +23,6 @@ static void base64(const uint8_t *bytes, size_t count, char text[BASE64_BYTES_MA
   *text = 0;
 }
 
-/** SHA-256 of HELLO and of CHALLENGE, one behind the other. */
-struct transcript {
-  uint8_t bytes[2 * SHA256_BYTES];
-};
-
 static void hash_text(const char *text, uint8_t digest[SHA256_BYTES]) {
   struct sha256 hash;
   sha256_begin(&hash);
@@ -35,48 +30,63 @@ static void hash_text(const char *text, uint8_t digest[SHA256_BYTES]) {
   sha256_end(&hash, digest);
 }
 
-static void prove(const struct session *session, const char *side, const struct transcript *transcript,
+static void prove(const struct handshake *handshake, const struct session *session, const char *side,
                   char text[BASE64_BYTES_MAX]) {
   char label[32];
   uint8_t proof[SHA256_BYTES];
   int label_bytes = snprintf(label, sizeof label, "memorystreamer/1 %s", side) + 1;
-  hmac_sha256(session->secret, session->secret_bytes, label, (size_t)label_bytes, transcript->bytes,
-              sizeof transcript->bytes, proof);
+  hmac_sha256(session->secret, session->secret_bytes, label, (size_t)label_bytes, handshake->transcript,
+              sizeof handshake->transcript, proof);
   base64(proof, sizeof proof, text);
 }
 
-static struct sip_key direction_key(const struct session *session, const struct transcript *transcript,
+void handshake_begin(struct handshake *handshake, const struct session *session) {
+  uint8_t nonce[NONCE_BYTES];
+  char encoded[BASE64_BYTES_MAX];
+  if (getrandom(nonce, sizeof nonce, 0) != sizeof nonce) die("no random bytes");
+  base64(nonce, sizeof nonce, encoded);
+  snprintf(handshake->text, sizeof handshake->text,
+           "{\"versions\":[1],\"client\":\"loadgen/1\",\"integrity\":[\"siphash-2-4\"],"
+           "\"auth\":{\"method\":\"hmac-sha256\",\"keyId\":\"%s\",\"nonce\":\"%s\"}}",
+           session->key_id, encoded);
+  hash_text(handshake->text, handshake->transcript);
+}
+
+void handshake_challenged(struct handshake *handshake, const struct session *session, const char *challenge) {
+  char encoded[BASE64_BYTES_MAX];
+  if (!strstr(challenge, "\"integrity\":\"siphash-2-4\"")) die("CHALLENGE offers no keyed frames: %s", challenge);
+  hash_text(challenge, handshake->transcript + SHA256_BYTES);
+  prove(handshake, session, "client", encoded);
+  snprintf(handshake->text, sizeof handshake->text, "{\"proof\":\"%s\"}", encoded);
+}
+
+bool handshake_welcomed(const struct handshake *handshake, const struct session *session, const char *welcome) {
+  char encoded[BASE64_BYTES_MAX], wanted[BASE64_BYTES_MAX + 16];
+  prove(handshake, session, "server", encoded);
+  snprintf(wanted, sizeof wanted, "\"proof\":\"%s\"", encoded);
+  return strstr(welcome, wanted) != NULL;
+}
+
+static struct sip_key direction_key(const struct handshake *handshake, const struct session *session,
                                     const char *direction) {
   char info[48];
   uint8_t key[16];
   snprintf(info, sizeof info, "memorystreamer/1 %s", direction);
-  hkdf_sha256(session->secret, session->secret_bytes, transcript->bytes, sizeof transcript->bytes, info, key,
-              sizeof key);
+  hkdf_sha256(session->secret, session->secret_bytes, handshake->transcript, sizeof handshake->transcript, info,
+              key, sizeof key);
   return (struct sip_key){load_u64(key), load_u64(key + 8), 0, true};
 }
 
 static void authenticate(struct session *session, int fd, uint8_t *at) {
-  uint8_t nonce[NONCE_BYTES];
-  char encoded[BASE64_BYTES_MAX], text[400], wanted[BASE64_BYTES_MAX + 16];
-  struct transcript transcript;
-  if (getrandom(nonce, sizeof nonce, 0) != sizeof nonce) die("no random bytes");
-  base64(nonce, sizeof nonce, encoded);
-  snprintf(text, sizeof text,
-           "{\"versions\":[1],\"client\":\"loadgen/1\",\"integrity\":[\"siphash-2-4\"],"
-           "\"auth\":{\"method\":\"hmac-sha256\",\"keyId\":\"%s\",\"nonce\":\"%s\"}}",
-           session->key_id, encoded);
-  const char *challenge = request(session, fd, at, TYPE_HELLO, HELLO_REQUEST, text, TYPE_CHALLENGE, NULL);
-  if (!strstr(challenge, "\"integrity\":\"siphash-2-4\"")) die("CHALLENGE offers no keyed frames: %s", challenge);
-  hash_text(text, transcript.bytes);
-  hash_text(challenge, transcript.bytes + SHA256_BYTES);
-  prove(session, "client", &transcript, encoded);
-  snprintf(text, sizeof text, "{\"proof\":\"%s\"}", encoded);
-  const char *welcome = request(session, fd, at, TYPE_PROOF, PROOF_REQUEST, text, TYPE_WELCOME, NULL);
-  prove(session, "server", &transcript, encoded);
-  snprintf(wanted, sizeof wanted, "\"proof\":\"%s\"", encoded);
-  if (!strstr(welcome, wanted)) die("the peer does not know the secret");
-  session->sending = direction_key(session, &transcript, "client-to-server");
-  session->receiving = direction_key(session, &transcript, "server-to-client");
+  struct handshake handshake;
+  handshake_begin(&handshake, session);
+  const char *answer =
+      request(session, fd, at, TYPE_HELLO, HELLO_REQUEST, handshake.text, TYPE_CHALLENGE, NULL);
+  handshake_challenged(&handshake, session, answer);
+  answer = request(session, fd, at, TYPE_PROOF, PROOF_REQUEST, handshake.text, TYPE_WELCOME, NULL);
+  if (!handshake_welcomed(&handshake, session, answer)) die("the peer does not know the secret");
+  session->sending = direction_key(&handshake, session, "client-to-server");
+  session->receiving = direction_key(&handshake, session, "server-to-client");
 }
 
 void say_hello(struct session *session, int fd, uint8_t *at) {

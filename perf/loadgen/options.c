@@ -108,6 +108,7 @@ void read_options(struct options *options, int argc, char **argv) {
     }
     if (!option) die("unknown option \"%s\"", argv[i]);
     if (option->type != FLAG && i + 1 >= argc) die("%s wants a value", argv[i]);
+    if (option->offset == AT(rate)) options->rate_given = true;
     set_option(options, option, option->type == FLAG ? NULL : argv[++i]);
   }
 }

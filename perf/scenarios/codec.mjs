@@ -7,14 +7,19 @@
 //
 // Void when a frame does not check (it ends the run), or when the rounds spread widely (the machine was busy).
 //
-// Beside the kernel stand the same two works by what Node.js and npm offer (alternatives/codec.mjs): void as a comparison
-// of hashes, since none of them checks the same; what is compared is the work of a whole frame.
+// Beside the kernel stand the same two works in C (loadgen/codec.c: gcc -O2, without the calls from JavaScript), and by what
+// Node.js and npm offer (alternatives/codec.mjs): void as a comparison of hashes, since none of them checks the
+// same; what is compared is the work of a whole frame.
 //
-// Then many frames go through the client's encoder and decoder, and what the heap has grown by is told.
+// XXH64 takes eight multiplications of 64 bits for 32 bytes. How long those take if a core does one a cycle, at the clock that
+// this run finds, is told beside the largest payloads.
+//
+// Then many frames go through the client's encoder and decoder, checked and keyed, and what the heap has grown by is told.
 import { PerformanceObserver } from 'node:perf_hooks';
 import { setImmediate } from 'node:timers';
 import { alternatives } from '../alternatives/codec.mjs';
 import { loadCodec, loadKernel } from '../lib/kernel.mjs';
+import { runLoadgen } from '../lib/loadgen.mjs';
 import { noiseIn } from '../lib/noise.mjs';
 import { progress } from '../lib/progress.mjs';
 import { count, median, percent, printTable, spread } from '../lib/report.mjs';
@@ -106,12 +111,44 @@ function figuresOf(name, title, codec, options) {
   return figures;
 }
 
+/** The same work in C, and how long the multiplications of each payload's hash take at the machine's clock. */
+async function inC({ codecMs }) {
+  const rows = [];
+  for (const payloadBytes of PAYLOAD_SIZES) {
+    progress('C', `${payloadBytes} B`);
+    const seconds = (codecMs * 5) / 1000;
+    const checked = await runLoadgen('codec', { size: payloadBytes, seconds });
+    const keyed = await runLoadgen('codec', { size: payloadBytes, seconds, 'key-id': 'any' });
+    rows.push({ checked, keyed });
+  }
+  const { cycleNs } = rows[0].checked;
+  printTable(
+    `the same in C, gcc -O2; a cycle takes ${count(cycleNs, 3)} ns (${count(1 / cycleNs, 2)} GHz)`,
+    [
+      'payload',
+      'encode ns',
+      'check ns',
+      'keyed encode ns',
+      'check ns',
+      'multiplications alone, ns',
+    ],
+    rows.map(({ checked, keyed }) => [
+      `${checked.payloadBytes} B`,
+      ...[checked.encodeNs, checked.checkNs, keyed.encodeNs, keyed.checkNs].map((ns) =>
+        count(ns, 1),
+      ),
+      count(checked.multiplicationsNs, 0),
+    ]),
+  );
+  return rows;
+}
+
 /** What a frame costs the heap, from the client's encoder to its decoder. */
-async function heap(frames) {
+async function heap(frames, isKeyed) {
   let collections = 0;
   const observer = new PerformanceObserver((list) => (collections += list.getEntries().length));
   observer.observe({ entryTypes: ['gc'] });
-  const { encoder, decoder } = await loadCodec(WORKING_SET_BYTES);
+  const { encoder, decoder } = await loadCodec(WORKING_SET_BYTES, undefined, isKeyed);
   const payload = new Uint8Array(128).fill(7);
   const pass = (count) => {
     let seen = 0;
@@ -139,10 +176,10 @@ async function heap(frames) {
   observer.disconnect();
   const heapBytesPerFrame = grown / seen;
   console.log(
-    `\n${seen} frames of 128 B through encoder and decoder: the heap is ${count(grown / 1024, 0)} KiB larger ` +
+    `\n${seen} frames of 128 B, ${isKeyed ? 'keyed' : 'checked'}, through encoder and decoder: the heap is ${count(grown / 1024, 0)} KiB larger ` +
       `(${heapBytesPerFrame.toFixed(3)} bytes a frame), ${collections} collections`,
   );
-  return { frames: seen, heapBytesPerFrame, collections };
+  return { isKeyed, frames: seen, heapBytesPerFrame, collections };
 }
 
 export async function codec(options) {
@@ -163,5 +200,8 @@ export async function codec(options) {
       figuresOf(name, name, other, options),
     ),
   ];
-  return { figures, heap: await heap(options.codecHeapFrames) };
+  const c = await inC(options);
+  const heaps = [];
+  for (const isKeyed of [false, true]) heaps.push(await heap(options.codecHeapFrames, isKeyed));
+  return { figures, c, heap: heaps };
 }

@@ -5,13 +5,16 @@
  * few that linger after a refusal.
  */
 import { Buffer } from 'node:buffer';
-import { CODE_SERVER_FULL, TYPE_ERROR } from '../frame/codes.js';
+import { CODE_AUTH_FAILED, CODE_SERVER_FULL, TYPE_ERROR } from '../frame/codes.js';
 import { FRAME_HEADER_BYTES } from '../frame/layout.js';
 import { THREAD_BYTES, THREAD_SLEEPING } from '../ring/layout.js';
+import { ADDRESS_BYTES, addressText } from '../shards/address.js';
 import type { BrokerKernel } from '../shards/kernel.js';
 import { SHARD_LIVE } from '../shards/layout.js';
+import { faultText } from '../shards/refusals.js';
 import type { SharedArea } from '../shards/shared.js';
 import { EAGAIN, ECONNABORTED, EMFILE, ENFILE, type Sys } from '../sys/sys.js';
+import { Barred } from './barred.js';
 
 const ACCEPTS_PER_TURN = 128;
 const WAIT_MS = 100;
@@ -23,11 +26,15 @@ const LINGERING_MAX = 64;
 const DISCARD_BYTES = 65536;
 const LISTENER_TAG = 1;
 const WAKE_TAG = 0;
+/** In the acceptor's scratch: two frames that refuse, and the address of whoever knocks. */
+const FULL_AT = 0;
+const FAILED_AT = 512;
+const ADDRESS_AT = 1024;
 
 export interface AcceptorOptions {
   readonly sys: Sys;
   readonly memory: WebAssembly.Memory;
-  /** For the frame of a refusal. */
+  /** For the frames of refusals. */
   readonly kernel: Pick<BrokerKernel, 'encode'>;
   readonly shared: SharedArea;
   /** Byte offset of the table of threads, whose `sleeping` words say who needs a signal. */
@@ -48,13 +55,21 @@ export interface AcceptorOptions {
   readonly log: (level: 'warn' | 'error', message: string, fields: Record<string, unknown>) => void;
 }
 
+/** A frame that is sent before a connection is closed. */
+interface Refusal {
+  readonly at: number;
+  readonly bytes: number;
+}
+
 export class Acceptor {
   readonly #options: AcceptorOptions;
   readonly #sys: Sys;
   readonly #shared: SharedArea;
   readonly #words: Int32Array;
   readonly #epollFd: number;
-  readonly #refusal: { readonly at: number; readonly bytes: number };
+  readonly #full: Refusal;
+  readonly #failed: Refusal;
+  readonly #barred = new Barred();
   readonly #lingering = new Map<number, number>();
   /** Given up for an instant when no fd is left, so that the connection can be taken and closed. */
   #spareFd: number;
@@ -64,6 +79,7 @@ export class Acceptor {
   /** Shards that could not take the connection that is being placed: dead, or their ring is full. */
   readonly #triedShards = new Set<number>();
   #complainedMs = -Infinity;
+  #expiredMs = -Infinity;
   #refusedCount = 0;
 
   constructor(options: AcceptorOptions) {
@@ -71,7 +87,10 @@ export class Acceptor {
     this.#sys = options.sys;
     this.#shared = options.shared;
     this.#words = new Int32Array(options.memory.buffer);
-    this.#refusal = this.#writeRefusal();
+    const { connectionsMax } = options;
+    const fullText = `this broker has its ${connectionsMax} connections already`;
+    this.#full = this.#writeRefusal(FULL_AT, CODE_SERVER_FULL, fullText);
+    this.#failed = this.#writeRefusal(FAILED_AT, CODE_AUTH_FAILED, faultText(CODE_AUTH_FAILED));
     this.#spareFd = this.#sys.eventfd();
     this.#epollFd = this.#sys.epollCreate();
     const status = [
@@ -90,6 +109,29 @@ export class Acceptor {
       if (this.#sys.eventSlot(i) === LISTENER_TAG) this.#acceptBatch();
     }
     if (this.#lingering.size > 0) this.#expire();
+  }
+
+  /** However often it turns, those that linger are looked at so often: a flood is to cost no look at them for each. */
+  #expire(): void {
+    const nowMs = this.#options.nowMs();
+    if (nowMs - this.#expiredMs < WAIT_MS_LINGERING) return;
+    this.#expiredMs = nowMs;
+    for (const [fd, deadlineMs] of this.#lingering) {
+      const dropped = this.#sys.discard(fd, DISCARD_BYTES);
+      if (nowMs < deadlineMs && (dropped > 0 || dropped === -EAGAIN)) continue;
+      this.#lingering.delete(fd);
+      this.#sys.close(fd);
+    }
+  }
+
+  /** For so long nobody is let in from there: it costs less than to hear him. */
+  bar(address: string, forMs: number): void {
+    this.#barred.bar(address, this.#options.nowMs() + forMs);
+  }
+
+  /** Settings have changed: whoever was barred is heard again. */
+  unbar(): void {
+    this.#barred.clear();
   }
 
   /** Closes everything that is the acceptor's: the listening socket first. */
@@ -139,13 +181,19 @@ export class Acceptor {
   // ---- Placement ----
 
   #place(fd: number): void {
+    if (!this.#barred.isEmpty && this.#isBarred(fd)) {
+      this.#complain('too many failures from this address', {});
+      this.#refuse(fd, this.#failed);
+      return;
+    }
     let count = 0;
     for (let shard = 1; shard <= this.#options.shards; shard++) {
       count += this.#shared.connectionCount(shard);
     }
     const slot = count < this.#options.connectionsMax ? this.#freeSlot() : 0;
     if (slot === 0) {
-      this.#refuse(fd);
+      this.#complain('connection limit reached', { limit: this.#options.connectionsMax });
+      this.#refuse(fd, this.#full);
       return;
     }
     this.#sys.socketCookie(fd, this.#shared.cookieAt(slot));
@@ -211,32 +259,31 @@ export class Acceptor {
 
   // ---- Refusal ----
 
-  #writeRefusal(): { at: number; bytes: number } {
-    const { memory, shared, kernel, connectionsMax } = this.#options;
-    const at = shared.acceptorScratchAt;
-    const text = Buffer.from(`this broker has its ${connectionsMax} connections already`);
-    new Uint8Array(memory.buffer).set(text, at + FRAME_HEADER_BYTES);
-    const bytes = kernel.encode(at, TYPE_ERROR, 0, CODE_SERVER_FULL, 0, text.length, 0, 0, 0, 0);
+  #isBarred(fd: number): boolean {
+    const { memory, shared, nowMs } = this.#options;
+    const at = shared.acceptorScratchAt + ADDRESS_AT;
+    if (this.#sys.peerAddress(fd, at) < 0) return false;
+    const address = Buffer.from(new Uint8Array(memory.buffer, at, ADDRESS_BYTES));
+    return this.#barred.has(addressText(address), nowMs());
+  }
+
+  #writeRefusal(offset: number, code: number, text: string): Refusal {
+    const { memory, shared, kernel } = this.#options;
+    const at = shared.acceptorScratchAt + offset;
+    const payload = Buffer.from(text);
+    new Uint8Array(memory.buffer).set(payload, at + FRAME_HEADER_BYTES);
+    const bytes = kernel.encode(at, TYPE_ERROR, 0, code, 0, payload.length, 0, 0, 0, 0);
     return { at, bytes };
   }
 
-  #refuse(fd: number): void {
-    this.#complain('connection limit reached', { limit: this.#options.connectionsMax });
-    this.#sys.send(fd, this.#refusal.at, this.#refusal.bytes);
-    if (this.#sys.shutdownWrite(fd) < 0 || this.#lingering.size >= LINGERING_MAX) {
+  #refuse(fd: number, refusal: Refusal): void {
+    const isFlood = this.#lingering.size >= LINGERING_MAX;
+    // Of a flood from an address that is not heard only so many are told: the others are to cost as little as can be.
+    if (!isFlood || refusal !== this.#failed) this.#sys.send(fd, refusal.at, refusal.bytes);
+    if (isFlood || this.#sys.shutdownWrite(fd) < 0) {
       this.#sys.close(fd);
       return;
     }
     this.#lingering.set(fd, this.#options.nowMs() + LINGER_MS);
-  }
-
-  #expire(): void {
-    const nowMs = this.#options.nowMs();
-    for (const [fd, deadlineMs] of this.#lingering) {
-      const dropped = this.#sys.discard(fd, DISCARD_BYTES);
-      if (nowMs < deadlineMs && (dropped > 0 || dropped === -EAGAIN)) continue;
-      this.#lingering.delete(fd);
-      this.#sys.close(fd);
-    }
   }
 }

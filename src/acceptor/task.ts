@@ -1,4 +1,4 @@
-/** What control gives the acceptor's thread to begin with; any message on the port ends it. */
+/** What control gives the acceptor's thread to begin with, and what it tells it later. */
 import type { MessagePort } from 'node:worker_threads';
 
 export interface AcceptorTask {
@@ -15,6 +15,11 @@ export interface AcceptorTask {
   readonly eventfds: readonly number[];
   readonly wakeFd: number;
 }
+
+export type AcceptorOrder =
+  | { readonly type: 'bar'; readonly address: string; readonly forMs: number }
+  | { readonly type: 'unbar' }
+  | { readonly type: 'end' };
 
 export interface AcceptorLog {
   readonly level: 'warn' | 'error';

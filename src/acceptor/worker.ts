@@ -6,7 +6,7 @@ import { loadKernel } from '../shards/kernel.js';
 import { SharedArea } from '../shards/shared.js';
 import { createLinuxSys } from '../sys/linux.js';
 import { Acceptor } from './acceptor.js';
-import type { AcceptorTask } from './task.js';
+import type { AcceptorOrder, AcceptorTask } from './task.js';
 
 const YIELD_MS = 100;
 
@@ -22,8 +22,19 @@ const acceptor = new Acceptor({
   log: (level, message, fields) => task.port.postMessage({ level, message, fields }),
 });
 
+/** Does what control has asked for. False: the end. */
+function obey(): boolean {
+  for (;;) {
+    const order = receiveMessageOnPort(task.port)?.message as AcceptorOrder | undefined;
+    if (order === undefined) return true;
+    if (order.type === 'end') return false;
+    if (order.type === 'unbar') acceptor.unbar();
+    else acceptor.bar(order.address, order.forMs);
+  }
+}
+
 let yieldedMs = systemClock.monotonicMs();
-while (receiveMessageOnPort(task.port) === undefined) {
+while (obey()) {
   acceptor.turn();
   const nowMs = systemClock.monotonicMs();
   if (nowMs - yieldedMs < YIELD_MS) continue;

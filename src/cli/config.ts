@@ -1,6 +1,7 @@
 /** `memorystreamer config`: looks at configurations, as `serve` would, without a broker. */
+import { takenAway } from '../config/boundary.js';
 import { diff } from '../config/digest.js';
-import { Faults, oneLine } from '../config/faults.js';
+import { ConfigurationRefused, Faults, oneLine } from '../config/faults.js';
 import { readDocument, realFiles } from '../config/files.js';
 import { loadConfiguration, type Configuration } from '../config/load.js';
 import { machineOf, machineType, readMachine, type Machine } from '../config/machine.js';
@@ -8,7 +9,7 @@ import { nearest } from '../config/nearest.js';
 import { lineAndColumn, nodeAt, plain } from '../config/node.js';
 import { explain, initialYaml, printJson, printYaml } from '../config/print.js';
 import { ENV_PREFIX, TABLE } from '../config/table.js';
-import { MemoryStreamerError } from '../errors.js';
+import { arenaHoldsTables } from '../control/arena-plan.js';
 import { usageError } from './client-options.js';
 import { EXIT_DONE } from './exit-codes.js';
 
@@ -68,10 +69,13 @@ async function printDiff(argv: readonly string[]): Promise<void> {
   const after = await load(configFlags([b], flags), env, machine);
   const changes = diff(before, after, TABLE);
   const lines = changes.map(
-    ({ key, apply, before: old, after: now }) =>
-      `${apply.padEnd(7)}  ${key}: ${old === now ? 'its secret' : `${old} -> ${now}`}\n`,
+    ({ key, apply, before: old, after: now, items = `${old} -> ${now}` }) =>
+      `${apply.padEnd(7)}  ${key}: ${items}\n`,
   );
   const restarts = changes.filter(({ apply }) => apply === 'restart').length;
+  for (const reason of takenAway(before, after)) {
+    lines.push(`a broker that runs refuses this: ${reason}\n`);
+  }
   lines.push(
     `${changes.length} differ: ${changes.length - restarts} hot, ${restarts} by restart\n`,
   );
@@ -160,7 +164,7 @@ async function machineFrom(path: string | undefined): Promise<Machine> {
       faults.add(`${path}:${place}`, ...key, issue.message);
     }
   }
-  throw new MemoryStreamerError('MS_ERR_CONFIG', faults.lines.join('\n'));
+  throw new ConfigurationRefused(faults.all, [path]);
 }
 
 /** Warnings go to standard error: the configuration can be used all the same. */
@@ -169,7 +173,8 @@ async function load(
   env: NodeJS.ProcessEnv,
   machine: Machine,
 ): Promise<Configuration> {
-  const configuration = await loadConfiguration({ argv, env, machine });
+  const rules = [arenaHoldsTables];
+  const configuration = await loadConfiguration({ argv, env, machine, rules });
   for (const warning of configuration.warnings) {
     process.stderr.write(`memorystreamer: warning: ${oneLine(warning)}\n`);
   }

@@ -12,6 +12,7 @@ import { loadConfiguration, type Configuration } from '../config/load.js';
 import { Reloader } from '../config/reload.js';
 import type { Config } from '../config/table.js';
 import { Watcher } from '../config/watch.js';
+import { arenaHoldsTables } from '../control/arena-plan.js';
 import type { Broker, StartBroker } from '../control/types.js';
 import { MemoryStreamerError } from '../errors.js';
 import { createLogger, type Logger } from '../log.js';
@@ -28,7 +29,8 @@ export async function runServe(argv: readonly string[], start?: StartBroker): Pr
     process.stdout.write(serveHelp());
     return EXIT_DONE;
   }
-  const load = (): Promise<Configuration> => loadConfiguration({ argv, env: process.env });
+  const rules = [arenaHoldsTables];
+  const load = (): Promise<Configuration> => loadConfiguration({ argv, env: process.env, rules });
   const first = await load();
   requireLinux();
   const { values: config } = first;
@@ -43,13 +45,15 @@ export async function runServe(argv: readonly string[], start?: StartBroker): Pr
     log,
     credentials: credentialsOf(config.credentials, first.secrets),
   });
+  // What monitoring compares with `config check`, and with the lines `config reload` later on.
+  log.info({ digest: first.digest, paths: first.paths }, 'config loaded');
   signals.broker = broker;
   signals.reloadBy(
     new Reloader({
       current: first,
       load,
-      apply: async ({ values: config, warnings }) => {
-        await broker.apply(config);
+      apply: async ({ values: config, secrets, warnings }) => {
+        await broker.apply(config, credentialsOf(config.credentials, secrets));
         log.level = config.log.level;
         for (const warning of warnings) log.warn(warning);
       },
@@ -77,7 +81,7 @@ function watchFiles(
 ): Watcher | undefined {
   if (config.reload.on === 'signal' || paths.length === 0) return undefined;
   return new Watcher({
-    paths: () => signals.current.paths,
+    paths: () => signals.paths,
     changed: () => signals.reload('watch'),
     deaf: (reason) => {
       log.warn(
@@ -151,6 +155,11 @@ class Signals {
 
   get current(): Configuration {
     return this.#reloader?.current ?? this.#first;
+  }
+
+  /** What is to be watched. */
+  get paths(): readonly string[] {
+    return this.#reloader?.paths ?? this.#first.paths;
   }
 
   #logMeters(log: Logger): void {

@@ -1,6 +1,5 @@
 /** Who may connect, as a configuration says it, and the list that the broker is started with. */
 import { z } from 'zod';
-import { MemoryStreamerError } from '../errors.js';
 import {
   field,
   listOf,
@@ -79,7 +78,7 @@ export function credentialList(): Kind<readonly CredentialConfig[]> {
         '"token" is shown by the client; of "hmac-sha256" both sides prove that they know the secret.',
       ),
       secretFile: field(
-        secretFile(),
+        secretFile(SECRET_BYTES_MIN),
         `The file that holds the token or secret: ${SECRET_BYTES_MIN} bytes or more, less one newline at the end.`,
       ),
       ...ruleFields('publish', 'publish on'),
@@ -118,17 +117,13 @@ export function credentialFaults(
   return errors;
 }
 
-/** The list with its secrets. Throws MS_ERR_CONFIG where one is too short. */
+/** The list with its secrets, which the load has read. */
 export function credentialsOf(
   credentials: readonly CredentialConfig[],
   secrets: ReadonlyMap<string, Secret>,
 ): CredentialEntry[] {
   return credentials.map(({ keyId: name, method, secretFile: path, ...rules }) => {
-    const secret = secrets.get(path)?.reveal() ?? new Uint8Array(0);
-    if (secret.length < SECRET_BYTES_MIN) {
-      const text = `credentials: the secret of ${name} is too short; allowed: ${SECRET_BYTES_MIN} bytes or more`;
-      throw new MemoryStreamerError('MS_ERR_CONFIG', text);
-    }
+    const secret = secrets.get(path)!.reveal();
     const { publish = {}, subscribe = {}, create = {} } = rules;
     return { keyId: name, method, secret, permissions: { publish, subscribe, create } };
   });

@@ -1,4 +1,6 @@
 /** What is wrong with a configuration: gathered, so that all of it is told at once. */
+import { MemoryStreamerError } from '../errors.js';
+import type { KeyName } from './table.js';
 
 /** Where a value comes from. */
 export interface Origin {
@@ -10,27 +12,52 @@ export interface Origin {
 /** Faults beyond this many are counted, not told: a hostile file shall not fill a log. */
 const LINES_MAX = 1_000;
 
-/** Lines `WHERE: KEY: what is wrong; what is allowed`. */
+export interface Fault {
+  /** `WHERE: KEY: what is wrong; what is allowed` */
+  readonly line: string;
+  /** The key whose value is wrong, where it is one that there is. */
+  readonly key: KeyName | undefined;
+}
+
 export class Faults {
-  readonly #lines: string[] = [];
+  readonly #faults: Fault[] = [];
   #more = 0;
 
-  get lines(): readonly string[] {
-    return this.#more === 0 ? this.#lines : [...this.#lines, `and ${this.#more} more faults`];
+  get all(): readonly Fault[] {
+    if (this.#more === 0) return this.#faults;
+    return [...this.#faults, { line: `and ${this.#more} more faults`, key: undefined }];
   }
 
   get isEmpty(): boolean {
-    return this.#lines.length === 0;
+    return this.#faults.length === 0;
   }
 
   add(...parts: readonly string[]): void {
     this.addBy(() => parts.join(': '));
   }
 
+  /** The same of a value of that key. */
+  addOf(key: KeyName, ...parts: readonly string[]): void {
+    this.addBy(() => parts.join(': '), key);
+  }
+
   /** For a line that takes work to make: `make` is called only where the line is kept. */
-  addBy(make: () => string): void {
-    if (this.#lines.length === LINES_MAX) this.#more += 1;
-    else this.#lines.push(oneLine(make()));
+  addBy(make: () => string, key?: KeyName): void {
+    if (this.#faults.length === LINES_MAX) this.#more += 1;
+    else this.#faults.push({ line: oneLine(make()), key });
+  }
+}
+
+/** MS_ERR_CONFIG with every fault; the message has a line for each. */
+export class ConfigurationRefused extends MemoryStreamerError {
+  readonly faults: readonly Fault[];
+  /** Files and folders that were read, or looked for: a change of one may heal it. */
+  readonly paths: readonly string[];
+
+  constructor(faults: readonly Fault[], paths: readonly string[]) {
+    super('MS_ERR_CONFIG', faults.map(({ line }) => line).join('\n'));
+    this.faults = faults;
+    this.paths = paths;
   }
 }
 

@@ -1,5 +1,16 @@
 /** Configuration files: which there are, reading them within a limit, and their format by their name. */
-import { closeSync, fstatSync, openSync, readdirSync, readSync, realpathSync } from 'node:fs';
+import { isUtf8 } from 'node:buffer';
+import {
+  closeSync,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  readlinkSync,
+  readSync,
+  realpathSync,
+  statSync,
+} from 'node:fs';
 import { basename, dirname, extname, join, sep } from 'node:path';
 import { Faults, oneLine } from './faults.js';
 import { readJson } from './json.js';
@@ -17,12 +28,24 @@ export interface FileContent {
   readonly uid: number;
 }
 
+/** What stands at a path itself, be it a link. */
+export interface Place {
+  /** Type and permissions, as `lstat` has them. */
+  readonly mode: number;
+  readonly uid: number;
+  /** Of a link: where it leads, as it is written. */
+  readonly target?: string;
+}
+
 /** The file system, as far as a configuration needs it; what fails throws. */
 export interface Files {
   /** May stop one byte after `bytesMax`. */
   read(path: string, bytesMax: number): FileContent;
   list(folder: string): string[];
   realPath(path: string): string;
+  look(path: string): Place;
+  /** A text that is another one once the file or folder that `path` leads to has changed; throws nothing. */
+  print(path: string): string;
 }
 
 export const realFiles: Files = {
@@ -39,6 +62,22 @@ export const realFiles: Files = {
   },
   list: (folder) => readdirSync(folder),
   realPath: (path) => realpathSync(path),
+  look(path) {
+    const found = lstatSync(path);
+    const { mode, uid } = found;
+    return found.isSymbolicLink() ? { mode, uid, target: readlinkSync(path) } : { mode, uid };
+  },
+  print(path) {
+    try {
+      const found = statSync(path, { bigint: true });
+      // A pipe that is written to is another one by then, and is read once for all that.
+      if (!found.isFile() && !found.isDirectory()) return 'neither file nor folder';
+      const { dev, ino, size, mtimeNs, ctimeNs } = found;
+      return [dev, ino, size, mtimeNs, ctimeNs].join(' ');
+    } catch (error) {
+      return causeOf(error);
+    }
+  },
 };
 
 function readUpTo(fd: number, bytesMax: number): Uint8Array {
@@ -56,6 +95,8 @@ function readUpTo(fd: number, bytesMax: number): Uint8Array {
 export interface Document {
   readonly path: string;
   readonly text: string;
+  /** Type and permissions of the file. */
+  readonly mode: number;
   readonly root: GroupNode;
 }
 
@@ -72,7 +113,8 @@ export async function readDocument(
   files: Files,
   faults: Faults,
 ): Promise<Document | undefined> {
-  const text = textOf(path, files, faults);
+  const content = contentOf(path, files, faults);
+  const text = content && textOf(path, content, faults);
   if (text === undefined) return undefined;
   const reader = await (READERS.get(extname(path).toLowerCase()) ?? READERS.get('.json')!)();
   let root: ConfigNode;
@@ -82,7 +124,7 @@ export async function readDocument(
     faults.add(`${path}:${faultPlace(text, error)}`, reason(error));
     return undefined;
   }
-  if (root.kind === 'group') return { path, text, root };
+  if (root.kind === 'group') return { path, text, root, mode: content!.mode };
   faults.add(`${path}:${lineAndColumn(text, root.at)}`, 'an object with keys is expected');
   return undefined;
 }
@@ -95,27 +137,39 @@ function reason(error: unknown): string {
   return error instanceof SyntaxFault ? error.message : `cannot be understood: ${causeOf(error)}`;
 }
 
-function textOf(path: string, files: Files, faults: Faults): string | undefined {
-  let text: string;
+function contentOf(path: string, files: Files, faults: Faults): FileContent | undefined {
   try {
-    const { bytes } = files.read(path, FILE_BYTES_MAX);
-    if (bytes.length > FILE_BYTES_MAX) {
-      faults.add(path, `is too large; allowed: at most ${FILE_BYTES_MAX} bytes`);
-      return undefined;
-    }
-    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    return files.read(path, FILE_BYTES_MAX);
   } catch (error) {
-    const why = error instanceof TypeError ? 'it is not UTF-8' : causeOf(error);
-    faults.add(path, `cannot be read: ${why}; a readable file in UTF-8 is expected`);
+    faults.add(path, `cannot be read: ${causeOf(error)}; a readable file in UTF-8 is expected`);
     return undefined;
   }
-  // eslint-disable-next-line no-control-regex
-  const control = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]/.exec(text);
+}
+
+function textOf(path: string, { bytes }: FileContent, faults: Faults): string | undefined {
+  if (bytes.length > FILE_BYTES_MAX) {
+    faults.add(path, `is too large; allowed: at most ${FILE_BYTES_MAX} bytes`);
+    return undefined;
+  }
+  if (!isUtf8(bytes)) {
+    faults.add(path, 'cannot be read: it is not UTF-8; a readable file in UTF-8 is expected');
+    return undefined;
+  }
+  const text = withoutMark(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString());
+  const control = CONTROL.exec(text);
   if (control === null) return text;
   const code = control[0].charCodeAt(0).toString(16).padStart(4, '0').toUpperCase();
   const place = lineAndColumn(text, control.index);
   faults.add(`${path}:${place}`, `the control character U+${code} is refused`);
   return undefined;
+}
+
+// eslint-disable-next-line no-control-regex
+const CONTROL = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]/;
+
+/** Some editors begin a file with a byte order mark. */
+function withoutMark(text: string): string {
+  return text.startsWith('\ufeff') ? text.slice(1) : text;
 }
 
 /** What a failed call of the file system says: its code, without the path that the caller names. */

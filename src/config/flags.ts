@@ -1,5 +1,6 @@
 /** The flags of `serve` and of the commands that look at its configuration. */
 import { MemoryStreamerError } from '../errors.js';
+import { lookupOf } from './lookup.js';
 import { nearest } from './nearest.js';
 import { TABLE, type TableRow } from './table.js';
 
@@ -25,13 +26,14 @@ export const SOURCE_FLAGS: ReadonlyMap<string, string> = new Map([
  * no flag, lacks its value or stands twice; `--config` and `--config-dir` may stand often.
  */
 export function parseFlags(argv: readonly string[], table: readonly TableRow[] = TABLE): Flags {
+  const { byFlag } = lookupOf(table);
   const values = new Map<string, string>();
   const lists = { config: [] as string[], 'config-dir': [] as string[] };
   let profile: string | undefined;
   for (let at = 0; at < argv.length; at++) {
     const [, name, inline] = /^--([^=]+)(?:=(.*))?$/s.exec(argv[at]!) ?? [];
     if (name === undefined) throw usage(`${JSON.stringify(argv[at])} is not expected here`);
-    const row = table.find((candidate) => candidate.flag === name);
+    const row = byFlag.get(name);
     const what = row?.allowed ?? SOURCE_FLAGS.get(name);
     if (what === undefined) throw usage(unknownFlag(name, table));
     if (values.has(name) || (name === 'profile' && profile !== undefined)) {

@@ -6,7 +6,7 @@ import { isIP } from 'node:net';
 import { z } from 'zod';
 import { readJson } from './json.js';
 import { plain, SyntaxFault } from './node.js';
-import { formatDuration, formatSize, parseDuration, parseSize } from './units.js';
+import { DURATION, formatDuration, formatSize, parseDuration, parseSize, SIZE } from './units.js';
 
 export interface Kind<Value> {
   /** Accepts what a JSON file may hold, and answers the value; idempotent on its own answers. */
@@ -23,6 +23,8 @@ export interface Kind<Value> {
   show(value: Value): string;
   /** The value is the path of a file whose content nobody is shown. */
   readonly isSecretFile?: true;
+  /** Of a secret's file: bytes that the secret must have. */
+  readonly secretBytesMin?: number;
   /** Of a list: the fields of each item, by their paths in it. */
   readonly fields?: Readonly<Record<string, Field>>;
 }
@@ -51,6 +53,8 @@ export function listOf<Item>(
   max: number,
 ): Kind<readonly Item[]> {
   const item = objectOf(Object.entries(fields).map(([name, each]) => [name.split('.'), each]));
+  // Zod writes an object's code when it first sees one: with the module, so that no load waits for it.
+  item.safeParse({});
   return {
     type: z.array(item).max(max) as unknown as z.ZodType<readonly Item[]>,
     allowed: `a list of at most ${max} objects with ${Object.keys(fields).join(', ')}`,
@@ -83,8 +87,9 @@ function objectOf(fields: readonly FieldAtPath[]): z.ZodType {
  * The path of a file that holds a secret, so that none stands in a configuration. The value is the whole
  * path; src/config/secrets.ts finds and reads it.
  */
-export function secretFile(): Kind<string> {
+export function secretFile(bytesMin = 1): Kind<string> {
   return {
+    secretBytesMin: bytesMin,
     type: z.string().min(1).max(4_096),
     allowed: 'the path of a file that only its owner can read, or a name in $CREDENTIALS_DIRECTORY',
     unit: 'none',
@@ -152,7 +157,7 @@ export function integerOr<Word extends string>(
 export function size(min: number, max: number): Kind<number> {
   const range = `from ${formatSize(min)} to ${formatSize(max)}`;
   return {
-    type: quantity(parseSize, min, max),
+    type: quantity(parseSize, SIZE, min, max),
     allowed: `bytes as a number, or text with B, KiB, MiB or GiB such as "512MiB", ${range}`,
     unit: 'bytes',
     placeholder: 'SIZE',
@@ -165,7 +170,7 @@ export function size(min: number, max: number): Kind<number> {
 export function duration(min: number, max: number): Kind<number> {
   const range = `from ${formatDuration(min)} to ${formatDuration(max)}`;
   return {
-    type: quantity(parseDuration, min, max),
+    type: quantity(parseDuration, DURATION, min, max),
     allowed: `milliseconds as a number, or text with ms, s, m or h such as "250ms", ${range}`,
     unit: 'milliseconds',
     placeholder: 'TIME',
@@ -227,11 +232,17 @@ function numberFromText(text: string): unknown {
 
 function quantity(
   parse: (text: string) => number | undefined,
+  pattern: RegExp,
   min: number,
   max: number,
 ): z.ZodType<number> {
   return z
     .union([z.number(), z.string().transform((text) => parse(text) ?? Number.NaN)])
     .pipe(z.int().min(min).max(max))
-    .meta({ anyOf: [{ type: 'integer', minimum: min, maximum: max }, { type: 'string' }] });
+    .meta({
+      anyOf: [
+        { type: 'integer', minimum: min, maximum: max },
+        { type: 'string', pattern: pattern.source },
+      ],
+    });
 }

@@ -3,16 +3,16 @@
  * each value, values together, values on this machine. Invariant: the answer is deeply frozen, every value in
  * it passed its key's zod type and all rules, and nothing of the process has changed.
  */
-import convict from 'convict';
-import { MemoryStreamerError } from '../errors.js';
 import { digestOf } from './digest.js';
-import { Faults, oneLine, placeOf, type Origin } from './faults.js';
+import { ConfigurationRefused, Faults, oneLine, placeOf, type Origin } from './faults.js';
 import { FILES_MAX, filesIn, readDocument, realFiles, type Document, type Files } from './files.js';
 import { parseFlags, type Flags } from './flags.js';
+import { layered } from './layering.js';
 import { readMachine, type Machine } from './machine.js';
 import { STEPS, type Step } from './migrate.js';
 import { fitsMachine, fitsTogether, fittedDefaults, type Broken } from './rules.js';
 import { withSecrets, type Owner, type Secret } from './secrets.js';
+import { SteadyFiles } from './steady.js';
 import {
   envLayer,
   fileLayers,
@@ -23,6 +23,7 @@ import {
   type Layer,
   type Reading,
 } from './sources.js';
+import { isRegular, modeText } from './way.js';
 import { TABLE, type Config, type FlatConfig, type KeyName, type TableRow } from './table.js';
 
 /** All that a configuration depends on; what is left out is the real one. */
@@ -36,7 +37,12 @@ export interface ConfigurationSources {
   readonly uid?: number;
   readonly table?: readonly TableRow[];
   readonly steps?: readonly Step[];
+  /** What else must hold between values, and on the machine. */
+  readonly rules?: readonly Rule[];
 }
+
+/** Answers what is broken; called where every value is valid by itself. */
+export type Rule = (values: FlatConfig, machine: Machine) => readonly Broken[];
 
 export interface Configuration {
   readonly values: Config;
@@ -60,9 +66,21 @@ export interface Configuration {
  * allowed`, or with the name in the environment or the flag in place of file and key.
  */
 export async function loadConfiguration(sources: ConfigurationSources): Promise<Configuration> {
-  const loading = new Loading(sources);
-  return loading.run();
+  let changed: string | undefined;
+  for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
+    const files = new SteadyFiles(sources.files ?? realFiles);
+    const loading = new Loading({ ...sources, files }).run();
+    await Promise.allSettled([loading]);
+    // Half of what was and half of what will be is neither, whether it has faults or not.
+    changed = files.changed();
+    if (changed === undefined) return loading;
+  }
+  const line = `${changed}: was written each of the ${ATTEMPTS_MAX} times that it was read; try again`;
+  throw new ConfigurationRefused([{ line: oneLine(line), key: undefined }], [changed!]);
 }
+
+/** Reads that others disturb by changing a file in the middle of them. */
+const ATTEMPTS_MAX = 5;
 
 class Loading {
   readonly #sources: ConfigurationSources;
@@ -72,6 +90,7 @@ class Loading {
   readonly #warnings: string[] = [];
   readonly #secrets = new Map<string, Secret>();
   readonly #paths: string[] = [];
+  readonly #secretPaths = new Set<string>();
 
   constructor(sources: ConfigurationSources) {
     this.#sources = sources;
@@ -89,10 +108,10 @@ class Loading {
     }
     const machine = this.#sources.machine ?? readMachine();
     const fitted = fittedDefaults((key) => given.get(key)?.value, machine);
-    const flat = this.#over(fitted, given);
+    const flat = layered(this.#table, fitted, given);
     this.#judge(flat, given, machine);
     if (!this.#faults.isEmpty) {
-      throw new MemoryStreamerError('MS_ERR_CONFIG', this.#faults.lines.join('\n'));
+      throw new ConfigurationRefused(this.#faults.all, this.#allPaths);
     }
     return Object.freeze({
       values: nest(flat),
@@ -100,9 +119,13 @@ class Loading {
       provenance: this.#provenance(given, fitted),
       warnings: Object.freeze(this.#warnings),
       digest: digestOf(this.#table, flat, this.#secrets),
-      paths: Object.freeze([...this.#paths, ...this.#secrets.keys()]),
+      paths: this.#allPaths,
       secrets: this.#secrets,
     });
+  }
+
+  get #allPaths(): readonly string[] {
+    return Object.freeze([...this.#paths, ...this.#secretPaths]);
   }
 
   /** Lowest first. */
@@ -135,9 +158,18 @@ class Loading {
     const documents: Document[] = [];
     for (const path of paths) {
       const document = await readDocument(path, this.#files, this.#faults);
-      if (document !== undefined) documents.push(document);
+      if (document === undefined) continue;
+      documents.push(document);
+      this.#warnOfWriters(document);
     }
     return documents;
+  }
+
+  /** Nobody is kept from it, as a file may be of a development; but it should be known. */
+  #warnOfWriters({ path, mode }: Document): void {
+    if ((mode & EVERYBODY_WRITES) === 0 || !isRegular(mode)) return;
+    const text = `${path}: everybody can write this file (mode ${modeText(mode)}), and so the broker's settings`;
+    this.#warnings.push(oneLine(text));
   }
 
   #profile(name: string | undefined, files: readonly FileLayers[]): Layer[] {
@@ -162,29 +194,9 @@ class Loading {
       owner,
       faults: this.#faults,
       secrets: this.#secrets,
+      paths: this.#secretPaths,
     });
     return { ...given, value };
-  }
-
-  /** Convict lays the merged layers over the defaults, and lets no name through that the table does not have. */
-  #over(fitted: ReadonlyMap<KeyName, unknown>, given: Layer): FlatConfig {
-    const defaults = this.#table.map((row) => [
-      flatName(row.key),
-      {
-        format: (value: unknown) => void row.type.parse(value),
-        default: fitted.get(row.key) ?? row.standard,
-        doc: row.doc,
-      },
-    ]);
-    const properties = convict<Record<string, unknown>>(
-      Object.fromEntries(defaults) as Record<string, convict.SchemaObj>,
-      { env: {}, args: [] },
-    );
-    const values = [...given].map(([key, { value }]) => [flatName(key), value]);
-    properties.load(Object.fromEntries(values) as Record<string, unknown>);
-    const merged = properties.validate({ allowed: 'strict' }).getProperties();
-    const flat = this.#table.map((row) => [row.key, deepFrozen(merged[flatName(row.key)])]);
-    return Object.freeze(Object.fromEntries(flat)) as FlatConfig;
   }
 
   #judge(flat: FlatConfig, given: Layer, machine: Machine): void {
@@ -194,8 +206,14 @@ class Loading {
         found === undefined ? STANDARD : { ...found.origin, where: found.whereIs(path) };
       return `${placeOf(origin, key, path)}: ${text}`;
     };
-    for (const { errors, warnings } of [fitsTogether(flat), fitsMachine(flat, machine)]) {
-      for (const broken of errors) this.#faults.add(line(broken));
+    const { rules = [] } = this.#sources;
+    const others = rules.map((rule) => ({ errors: rule(flat, machine), warnings: [] }));
+    for (const { errors, warnings } of [
+      fitsTogether(flat),
+      fitsMachine(flat, machine),
+      ...others,
+    ]) {
+      for (const broken of errors) this.#faults.addOf(broken.key, line(broken));
       for (const broken of warnings) this.#warnings.push(oneLine(line(broken)));
     }
     const connections = flat['limits.connections'];
@@ -219,21 +237,10 @@ class Loading {
   }
 }
 
+const EVERYBODY_WRITES = 0o002;
+
 const STANDARD: Origin = Object.freeze({ from: 'default', where: 'default' });
 const FITTED: Origin = Object.freeze({ from: 'default', where: 'default, lowered to fit' });
-
-/** Convict takes a group named "default" for a key with that default value, so it sees names without dots. */
-function flatName(key: string): string {
-  return key.replaceAll('.', '/');
-}
-
-function deepFrozen(value: unknown): unknown {
-  if (typeof value === 'object' && value !== null) {
-    Object.values(value).forEach(deepFrozen);
-    Object.freeze(value);
-  }
-  return value;
-}
 
 type Group = Record<string, unknown>;
 

@@ -1,5 +1,5 @@
 /** What the machine, or the control group that holds this process, allows. Nothing here is a setting. */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
@@ -28,6 +28,8 @@ const CGROUP_ROOT = '/sys/fs/cgroup';
 
 const realSources: MachineSources = {
   read(path) {
+    // Most of what is looked for is not there, and an error costs more than to ask first.
+    if (!existsSync(path)) return undefined;
     try {
       return readFileSync(path, 'utf8');
     } catch {
@@ -39,19 +41,21 @@ const realSources: MachineSources = {
 };
 
 export function readMachine(sources: MachineSources = realSources): Machine {
+  const memory = sources.read('/proc/meminfo') ?? '';
+  const total = bytesOf('MemTotal', memory) ?? sources.totalMemoryBytes();
   return {
-    memoryBytes: Math.min(sources.totalMemoryBytes(), ...memoryLimits(sources)),
+    memoryBytes: Math.min(total, ...memoryLimits(sources)),
     openFilesMax: openFilesMax(sources),
     cpus: sources.cpus(),
-    availableBytes: availableBytes(sources),
+    availableBytes: bytesOf('MemAvailable', memory) ?? Infinity,
     nodes: nodes(sources),
   };
 }
 
-function availableBytes(sources: MachineSources): number {
-  const text = sources.read('/proc/meminfo') ?? '';
-  const [, kib] = /^MemAvailable: +(\d+) kB$/m.exec(text) ?? [];
-  return kib === undefined ? Infinity : Number(kib) * 1024;
+/** Of a line such as "MemTotal:  16384 kB". */
+function bytesOf(name: string, text: string): number | undefined {
+  const [, kib] = new RegExp(`^${name}: +(\\d+) kB$`, 'm').exec(text) ?? [];
+  return kib === undefined ? undefined : Number(kib) * 1024;
 }
 
 /** Of a list such as "0-1,4". */

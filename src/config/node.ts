@@ -45,15 +45,31 @@ export class SyntaxFault extends Error {
   }
 }
 
-/** `LINE:COLUMN` of an offset, both from 1, the column in UTF-16 units. */
-export function lineAndColumn(text: string, at: number): string {
-  let line = 1;
-  let lineStart = 0;
-  for (let end = text.indexOf('\n'); end >= 0 && end < at; end = text.indexOf('\n', lineStart)) {
-    line += 1;
-    lineStart = end + 1;
+/** Where lines begin in a text that is asked for many places. */
+export class Lines {
+  readonly #starts: number[] = [0];
+
+  constructor(text: string) {
+    for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', end + 1)) {
+      this.#starts.push(end + 1);
+    }
   }
-  return `${line}:${at - lineStart + 1}`;
+
+  /** `LINE:COLUMN` of an offset, both from 1, the column in UTF-16 units. */
+  placeOf(at: number): string {
+    let line = 0;
+    for (let above = this.#starts.length; above - line > 1;) {
+      const middle = (line + above) >>> 1;
+      if (this.#starts[middle]! <= at) line = middle;
+      else above = middle;
+    }
+    return `${line + 1}:${at - this.#starts[line]! + 1}`;
+  }
+}
+
+/** The same of one place. */
+export function lineAndColumn(text: string, at: number): string {
+  return new Lines(text).placeOf(at);
 }
 
 /** The value as JavaScript has it. Groups have no prototype, so `__proto__` is a name like any other. */
@@ -63,6 +79,12 @@ export function plain(node: ConfigNode): unknown {
   const object = Object.create(null) as Record<string, unknown>;
   for (const [name, entry] of node.entries) object[name] = plain(entry.node);
   return object;
+}
+
+/** Where a name stands that the group at a path has. */
+export function nameAt(node: ConfigNode, path: readonly PropertyKey[], name: string): number {
+  const group = nodeAt(node, path);
+  return (group.kind === 'group' ? group.entries.get(name)?.at : undefined) ?? group.at;
 }
 
 /** The node at a path of names and indices, or the nearest one above it that there is. */

@@ -3,14 +3,18 @@
  *
  *   read ▶ validate all ▶ diff ─┬─ the same ─────────────▶ unchanged
  *     │                         ├─ a key needs a restart ▶ needs-restart
- *     └─ a fault ▶ refused      └─ apply ─┬─ accepted ───▶ applied
+ *     └─ a fault ▶ refused      ├─ protection is lost ───▶ refused
+ *                               └─ apply ─┬─ accepted ───▶ applied
  *                                         └─ not ────────▶ refused
  *
  * Invariant: `current` is what the whole broker runs with; it is replaced after `apply` has succeeded, and by nothing else.
  */
 import type { Clock } from '../clock.js';
-import { diff, type Change } from './digest.js';
+import { takenAway } from './boundary.js';
+import { diff, shownShort, type Change } from './digest.js';
+import { ConfigurationRefused } from './faults.js';
 import type { Configuration } from './load.js';
+import { lookupOf } from './lookup.js';
 import { TABLE } from './table.js';
 
 export type ReloadResult = 'applied' | 'unchanged' | 'refused' | 'needs-restart';
@@ -34,7 +38,7 @@ export interface ReloadRecord {
 /** Attempts that are remembered. */
 const HISTORY_MAX = 32;
 /** Reasons and changes that one record holds; the sources may have thousands of faults. */
-const LINES_MAX = 50;
+const LINES_MAX = 20;
 
 export interface ReloaderOptions {
   readonly current: Configuration;
@@ -55,6 +59,8 @@ export class Reloader {
   readonly #options: ReloaderOptions;
   readonly #history: ReloadRecord[] = [];
   #current: Configuration;
+  /** What the last attempt read, or looked for. */
+  #paths: readonly string[] = [];
   #running: Promise<ReloadRecord> | undefined;
   #next: Promise<ReloadRecord> | undefined;
 
@@ -65,6 +71,11 @@ export class Reloader {
 
   get current(): Configuration {
     return this.#current;
+  }
+
+  /** Files and folders to be watched: of what is live, and of the last attempt, which may have been refused for one. */
+  get paths(): readonly string[] {
+    return [...new Set([...this.#current.paths, ...this.#paths])];
   }
 
   /** The last 32 attempts, oldest first. */
@@ -99,11 +110,15 @@ export class Reloader {
     const startedMs = clock.monotonicMs();
     let result: ReloadResult = 'refused';
     let changed: Change[] = [];
-    let reasons: string[] = [];
+    let reasons: string[];
     try {
       const next = await load();
+      this.#paths = next.paths;
       changed = diff(this.#current, next, TABLE);
-      if (changed.some((change) => change.apply === 'restart')) {
+      reasons = takenAway(this.#current, next);
+      if (reasons.length > 0) {
+        result = 'refused';
+      } else if (changed.some((change) => change.apply === 'restart')) {
         result = 'needs-restart';
       } else if (changed.length === 0) {
         result = 'unchanged';
@@ -113,7 +128,8 @@ export class Reloader {
         result = 'applied';
       }
     } catch (error) {
-      reasons = (error instanceof Error ? error.message : String(error)).split('\n');
+      if (error instanceof ConfigurationRefused) this.#paths = error.paths;
+      reasons = this.#reasonsOf(error);
     }
     const tookMs = clock.monotonicMs() - startedMs;
     const { digest } = this.#current;
@@ -124,6 +140,18 @@ export class Reloader {
     });
   }
 
+  /** A wrong value is told with the one that stays. */
+  #reasonsOf(error: unknown): string[] {
+    if (error instanceof ConfigurationRefused) {
+      return error.faults.map(({ line, key }) => {
+        if (key === undefined) return line;
+        const row = lookupOf(TABLE).byKey.get(key)!;
+        return `${line}; it stays ${shownShort(row, this.#current.flat[key])}`;
+      });
+    }
+    return (error instanceof Error ? error.message : String(error)).split('\n');
+  }
+
   #note(record: ReloadRecord): ReloadRecord {
     this.#history.push(record);
     if (this.#history.length > HISTORY_MAX) this.#history.shift();
@@ -131,8 +159,8 @@ export class Reloader {
     const fields = {
       ...{ result, digest, by },
       tookMs: Math.round(tookMs * 10) / 10,
-      changed: changed.map(({ key, apply, before, after }) =>
-        apply === 'hot' ? { key, before, after } : { key, before, after, needs: 'restart' },
+      changed: changed.map(({ apply, ...change }) =>
+        apply === 'hot' ? change : { ...change, needs: 'restart' },
       ),
       ...(reasons.length === 0 ? {} : { reasons }),
     };

@@ -1,6 +1,5 @@
 /** What no key can say alone: how values fit each other, and the machine. */
 import { credentialFaults } from './credentials.js';
-import { isIPv4 } from 'node:net';
 import type { Machine } from './machine.js';
 import { KEYS, type FlatConfig, type KeyName } from './table.js';
 import { formatSize, KIB, MIB } from './units.js';
@@ -87,7 +86,7 @@ export function fitsTogether(values: FlatConfig): Verdict {
       key: 'listen.host',
       text:
         `${JSON.stringify(host)} lets other machines in, and the broker asks nobody who they are; ` +
-        'allowed: 127.0.0.0/8 and ::1, or any with listen.insecure: true',
+        'allowed: 127.0.0.0/8 and ::1, or any with auth.required: true or listen.insecure: true',
     });
   }
   const arena = values['memory.arena'];
@@ -125,10 +124,10 @@ function openDoors(values: FlatConfig, isGuarded: boolean): Broken[] {
   return warnings;
 }
 
-/** 127.0.0.0/8 and ::1, also as IPv4 in IPv6. */
+/** Of an address: 127.0.0.0/8 and ::1, also as IPv4 in IPv6. */
 export function isLoopback(host: string): boolean {
   const text = host.toLowerCase().replace(/^::ffff:(?=\d+\.)/, '');
-  return isIPv4(text) ? text.startsWith('127.') : /^(?:0{0,4}:){2,7}0{0,3}1$/.test(text);
+  return !text.includes(':') ? text.startsWith('127.') : /^(?:0{0,4}:){2,7}0{0,3}1$/.test(text);
 }
 
 /** How the values fit the machine. */

@@ -7,8 +7,10 @@ import { isAbsolute, join, resolve } from 'node:path';
 import { inspect } from 'node:util';
 import { placeOf, type Faults } from './faults.js';
 import { causeOf, leadsOut, type FileContent, type Files } from './files.js';
+import type { Kind } from './kinds.js';
 import type { Given } from './sources.js';
 import type { TableRow } from './table.js';
+import { isRegular, modeText, wayFault } from './way.js';
 
 export const SECRET_BYTES_MAX = 4_096;
 const REDACTED = '[secret]';
@@ -56,23 +58,30 @@ export interface SecretReading {
   readonly faults: Faults;
   /** By the whole path of its file. */
   readonly secrets: Map<string, Secret>;
+  /** Whole paths of files, also of those that could not be read. */
+  readonly paths: Set<string>;
 }
 
 /** The value with a whole path wherever it names a secret's file; those files are read. */
 export function withSecrets(row: TableRow, given: Given, reading: SecretReading): unknown {
-  const read = (text: string, path: readonly PropertyKey[]): string => {
+  const read = (
+    text: string,
+    path: readonly PropertyKey[],
+    { secretBytesMin = 1 }: Kind<unknown>,
+  ) => {
     const origin = { ...given.origin, where: given.whereIs(path) };
     const place = placeOf(origin, row.key, path);
-    return readSecret(text, given.folder, place, reading);
+    const refuse = (why: string) => reading.faults.addOf(row.key, place, why);
+    return readSecret(text, given.folder, secretBytesMin, refuse, reading);
   };
-  if (row.isSecretFile === true) return read(given.value as string, []);
+  if (row.isSecretFile === true) return read(given.value as string, [], row);
   const paths = secretPaths(row);
   if (paths.length === 0) return given.value;
   return (given.value as readonly object[]).map((item, index) =>
-    paths.reduce<unknown>(
-      (made, path) => replaced(made, path, (text) => read(text, [index, ...path])),
-      item,
-    ),
+    paths.reduce<unknown>((made, path) => {
+      const { kind } = row.fields![path.join('.')]!;
+      return replaced(made, path, (text) => read(text, [index, ...path], kind));
+    }, item),
   );
 }
 
@@ -98,17 +107,23 @@ export function replaced(
 function readSecret(
   text: string,
   folder: string,
-  place: string,
-  { files, owner, faults, secrets }: SecretReading,
+  bytesMin: number,
+  refuse: (why: string) => void,
+  reading: SecretReading,
 ): string {
-  const refuse = (why: string) => faults.add(place, why);
-  const path = wholePath(text, folder, owner, files, refuse);
+  const { files, owner, secrets, paths } = reading;
+  const path = wholePath(text, folder, refuse, reading);
   if (path === undefined || secrets.has(path)) return path ?? text;
+  paths.add(path);
   try {
     const content = files.read(path, SECRET_BYTES_MAX);
-    const fault = faultOf(content, owner.uid);
-    if (fault === undefined) secrets.set(path, new Secret(withoutNewline(content.bytes)));
-    else refuse(fault);
+    const fault = faultOf(content, owner.uid, bytesMin);
+    const way = wayFault(resolve(path), files, owner.uid);
+    if (fault !== undefined) refuse(fault);
+    if (way !== undefined) refuse(`the file of the secret could be exchanged: ${way}`);
+    if (fault === undefined && way === undefined) {
+      secrets.set(path, new Secret(withoutNewline(content.bytes)));
+    }
   } catch (error) {
     // The path is not told: somebody may have written the secret in its place.
     refuse(`the file of the secret cannot be read: ${causeOf(error)}`);
@@ -123,9 +138,8 @@ function readSecret(
 function wholePath(
   text: string,
   folder: string,
-  { credentials }: Owner,
-  files: Files,
   refuse: (why: string) => void,
+  { files, owner: { credentials }, paths }: SecretReading,
 ): string | undefined {
   if (isAbsolute(text)) return text;
   if (credentials !== undefined && !text.includes('/') && text !== '..') {
@@ -137,6 +151,7 @@ function wholePath(
     refuse('".." is refused in the path of a secret; write the whole path');
     return undefined;
   }
+  paths.add(path);
   try {
     if (!leadsOut(files.realPath(folder), files.realPath(path))) return path;
     refuse('the path of the secret leads out of its folder by a link; write the whole path');
@@ -155,8 +170,6 @@ function exists(path: string, files: Files): boolean {
   }
 }
 
-const TYPE_BITS = 0o170000;
-const REGULAR = 0o100000;
 const OTHERS_WRITE = 0o022;
 const OTHERS_READ = 0o044;
 
@@ -164,22 +177,29 @@ const OTHERS_READ = 0o044;
  * What speaks against the file. Root's may be read by others: so Kubernetes mounts secrets, and so an
  * administrator shares one with a group; nobody but its owner may be able to write it.
  */
-function faultOf({ bytes, mode, uid }: FileContent, ownUid: number): string | undefined {
-  const shownMode = (mode & 0o7777).toString(8).padStart(4, '0');
-  if ((mode & TYPE_BITS) !== REGULAR) return 'the file of the secret is no regular file';
+function faultOf(
+  { bytes, mode, uid }: FileContent,
+  ownUid: number,
+  bytesMin: number,
+): string | undefined {
+  if (!isRegular(mode)) return 'the file of the secret is no regular file';
   if (uid !== ownUid && uid !== 0) {
     return `the file of the secret belongs to user ${uid}; allowed: this user (${ownUid}) or root`;
   }
   if ((mode & OTHERS_WRITE) !== 0) {
-    return `others can write the file of the secret (mode ${shownMode}); allowed: chmod go-w`;
+    return `others can write the file of the secret (mode ${modeText(mode)}); allowed: chmod go-w`;
   }
   if ((mode & OTHERS_READ) !== 0 && uid !== 0) {
-    return `others can read the file of the secret (mode ${shownMode}); allowed: chmod go-rw`;
+    return `others can read the file of the secret (mode ${modeText(mode)}); allowed: chmod go-rw`;
   }
   if (bytes.length > SECRET_BYTES_MAX) {
     return `the secret is too long; allowed: at most ${SECRET_BYTES_MAX} bytes`;
   }
-  return withoutNewline(bytes).length === 0 ? 'the file of the secret is empty' : undefined;
+  const length = withoutNewline(bytes).length;
+  if (length === 0) return 'the file of the secret is empty';
+  return length < bytesMin
+    ? `the secret is too short; allowed: ${bytesMin} bytes or more`
+    : undefined;
 }
 
 /** Editors and `echo` end a file with a newline that is no part of the secret. */

@@ -7,8 +7,10 @@ import { Faults, oneLine, placeOf, shown, type Origin } from './faults.js';
 import { folderOf, type Document } from './files.js';
 import { FIRST_VERSION, migrate, newestVersion, type Step } from './migrate.js';
 import { nearest } from './nearest.js';
+import { lookupOf, type Lookup } from './lookup.js';
 import {
-  lineAndColumn,
+  Lines,
+  nameAt,
   nodeAt,
   plain,
   type ConfigNode,
@@ -16,7 +18,7 @@ import {
   type GroupNode,
 } from './node.js';
 import { ENV_PREFIX, type KeyName, type TableRow } from './table.js';
-import { wrongnessOf } from './wrongness.js';
+import { singly, wrongnessOf } from './wrongness.js';
 
 /** Names in the environment that belong to others than the broker: the client's URL. */
 const FOREIGN_ENV: readonly string[] = [`${ENV_PREFIX}URL`];
@@ -62,10 +64,16 @@ export function fileLayers(document: Document, reading: Reading): FileLayers {
 class FileReader {
   readonly #document: Document;
   readonly #reading: Reading;
+  readonly #lookup: Lookup;
+  readonly #folder: string;
+  readonly #lines: Lines;
 
   constructor(document: Document, reading: Reading) {
     this.#document = document;
     this.#reading = reading;
+    this.#lookup = lookupOf(reading.table);
+    this.#folder = resolve(folderOf(document.path));
+    this.#lines = new Lines(document.text);
   }
 
   layers(): FileLayers {
@@ -135,21 +143,21 @@ class FileReader {
     from: 'file' | 'profile',
     layer: Layer,
   ): void {
-    const { table } = this.#reading;
+    const { byKey, groups } = this.#lookup;
     for (const [name, { at, node }] of entries) {
       const key = prefix + name;
       if (this.#isHostileName(name, at, key)) continue;
       // A name with a dot is no path: {"listen.port": 1} would be a second way to say the same.
       const isPath = name.includes('.');
-      const row = isPath ? undefined : table.find((candidate) => candidate.key === key);
-      const isGroup = !isPath && table.some((other) => other.key.startsWith(`${key}.`));
+      const row = isPath ? undefined : byKey.get(key);
+      const isGroup = !isPath && groups.has(key);
       if (row !== undefined) {
         this.#take(row, node, from, layer);
       } else if (!isGroup) {
         this.#reading.faults.addBy(
           () =>
             `${this.#document.path}:${this.#place(at)}: ${key}: is not a known key; ` +
-            hint(key, name, prefix, table),
+            hint(key, name, prefix, this.#lookup),
         );
       } else if (node.kind === 'group') {
         this.#collect(node.entries, `${key}.`, from, layer);
@@ -163,7 +171,6 @@ class FileReader {
   #take(row: TableRow, node: ConfigNode, from: 'file' | 'profile', layer: Layer): void {
     const whereIs = (path: readonly PropertyKey[]) =>
       `${this.#document.path}:${this.#place(nodeAt(node, path).at)}`;
-    const folder = resolve(folderOf(this.#document.path));
     if (this.#isHostile(node, row.key)) return;
     const given = plain(node);
     const result = row.type.safeParse(given);
@@ -171,15 +178,17 @@ class FileReader {
       layer.set(row.key, {
         value: result.data,
         origin: { from, where: whereIs([]) },
-        folder,
+        folder: this.#folder,
         whereIs,
       });
       return;
     }
-    for (const issue of result.error.issues) {
-      const origin = { from, where: whereIs(issue.path) };
+    for (const issue of singly(result.error.issues)) {
+      const isField = issue.code === 'unrecognized_keys';
+      const at = isField ? nameAt(node, issue.path, issue.keys[0]!) : nodeAt(node, issue.path).at;
+      const origin = { from, where: `${this.#document.path}:${this.#place(at)}` };
       const place = placeOf(origin, row.key, issue.path);
-      this.#reading.faults.add(place, wrongnessOf(row, issue, given));
+      this.#reading.faults.addOf(row.key, place, wrongnessOf(row, issue, given));
     }
   }
 
@@ -212,7 +221,7 @@ class FileReader {
   }
 
   #place(at: number): string {
-    return lineAndColumn(this.#document.text, at);
+    return this.#lines.placeOf(at);
   }
 
   #fault(at: number, key: string, wrong: string, allowed: string): void {
@@ -228,12 +237,13 @@ const CONTROL = /\p{Cc}/u;
 
 export function envLayer(env: NodeJS.ProcessEnv, { table, faults }: Reading): Layer {
   const layer: Layer = new Map();
-  const names = table.map((row) => row.env);
+  const { byEnv } = lookupOf(table);
   for (const [name, text] of Object.entries(env)) {
     if (!name.startsWith(ENV_PREFIX) || text === undefined || FOREIGN_ENV.includes(name)) continue;
-    const row = table.find((candidate) => candidate.env === name);
+    const row = byEnv.get(name);
     if (row === undefined) {
-      faults.add('environment', name, `is not a known name; ${suggestion(name, names)}`);
+      const hinted = suggestion(name, [...byEnv.keys()]);
+      faults.add('environment', name, `is not a known name; ${hinted}`);
     } else {
       takeText(row, text, { from: 'environment', where: name }, layer, faults);
     }
@@ -243,9 +253,9 @@ export function envLayer(env: NodeJS.ProcessEnv, { table, faults }: Reading): La
 
 export function flagLayer(flags: ReadonlyMap<string, string>, { table, faults }: Reading): Layer {
   const layer: Layer = new Map();
-  for (const row of table) {
-    const text = flags.get(row.flag);
-    if (text === undefined) continue;
+  const { byFlag } = lookupOf(table);
+  for (const [flag, text] of flags) {
+    const row = byFlag.get(flag)!;
     takeText(row, text, { from: 'flag', where: `--${row.flag}` }, layer, faults);
   }
   return layer;
@@ -253,7 +263,7 @@ export function flagLayer(flags: ReadonlyMap<string, string>, { table, faults }:
 
 function takeText(row: TableRow, text: string, origin: Origin, layer: Layer, faults: Faults): void {
   if (CONTROL.test(text)) {
-    faults.add(origin.where, 'has a control character in its value; leave it out');
+    faults.addOf(row.key, origin.where, 'has a control character in its value; leave it out');
     return;
   }
   const given = row.fromText(text);
@@ -263,27 +273,22 @@ function takeText(row: TableRow, text: string, origin: Origin, layer: Layer, fau
     layer.set(row.key, { value: result.data, origin, folder: resolve('.'), whereIs });
     return;
   }
-  for (const issue of result.error.issues) {
-    faults.add(placeOf(origin, row.key, issue.path), wrongnessOf(row, issue, given));
+  for (const issue of singly(result.error.issues)) {
+    const place = placeOf(origin, row.key, issue.path);
+    faults.addOf(row.key, place, wrongnessOf(row, issue, given));
   }
 }
 
-function hint(key: string, name: string, prefix: string, table: readonly TableRow[]): string {
-  const keys = table.map((row) => row.key as string);
-  if (keys.includes(key) && name.includes('.')) return `write it nested, as ${nested(key)}`;
+function hint(key: string, name: string, prefix: string, { byKey, groups }: Lookup): string {
+  if (byKey.has(key) && name.includes('.')) return `write it nested, as ${nested(key)}`;
+  const keys = [...byKey.keys()];
   // Where the wrong name stands is no group that it could be meant for.
-  const groups = keys.flatMap(groupsOf).filter((group) => !key.startsWith(`${group}.`));
-  const near = nearest(key, [...keys, ...groups, ...META_NAMES]);
+  const others = [...groups].filter((group) => !key.startsWith(`${group}.`));
+  const near = nearest(key, [...keys, ...others, ...META_NAMES]);
   if (near !== undefined) return `did you mean ${near}?`;
   const inside = keys.filter((each) => each.startsWith(prefix));
   const names = inside.map((each) => each.slice(prefix.length).split('.')[0]!);
   return `known here are ${[...new Set(names), ...(prefix === '' ? META_NAMES : [])].join(', ')}`;
-}
-
-/** Of `streams.default.onFull` both `streams` and `streams.default`. */
-function groupsOf(key: string): string[] {
-  const parts = key.split('.');
-  return parts.slice(1).map((_, at) => parts.slice(0, at + 1).join('.'));
 }
 
 function nested(key: string): string {

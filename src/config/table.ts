@@ -66,7 +66,7 @@ export const KEYS = {
     '127.0.0.1',
     'restart',
     'Address to listen on. One that other machines reach, such as "0.0.0.0" or "::", needs ' +
-      'listen.insecure, because the broker asks nobody who they are.',
+      'auth.required, or listen.insecure where nobody is to be asked who they are.',
     'host',
   ),
   'listen.port': entry(
@@ -121,14 +121,14 @@ export const KEYS = {
     64 * MIB,
     'hot',
     'What a stream keeps for replay; the oldest frames go first. At most half of memory.arena: the ' +
-      'default is lowered to fit, a larger value is refused.',
+      'default is lowered to fit, a larger value is refused. It holds for streams that begin after it was set.',
   ),
   'streams.default.onFull': entry(
     onFull,
     'block',
     'hot',
     'What a full stream does while a subscriber is behind: "block" makes publishers wait, "evict" drops ' +
-      'the oldest frames, which the subscriber is told as a gap.',
+      'the oldest frames, which the subscriber is told as a gap. It holds for streams that begin after it was set.',
   ),
   'streams.overrides': entry(
     listOf<StreamOverride>(
@@ -147,48 +147,51 @@ export const KEYS = {
   'auth.required': entry(
     truth(),
     false,
-    'restart',
-    'Whether a client must say who it is, by one of the credentials, before anything else.',
+    'hot',
+    'Whether a client must say who it is, by one of the credentials, before anything else. Where it is set ' +
+      'to true, connections that have not said so are ended.',
   ),
   'auth.integrity': entry(
     oneOf('any', 'siphash-2-4'),
     'any',
-    'restart',
+    'hot',
     'What frames are protected by: "any" leaves it to the client, "siphash-2-4" takes keyed connections ' +
-      'only, which come by "hmac-sha256".',
+      'only, which come by "hmac-sha256"; others that are there are ended.',
   ),
   'auth.handshakeTimeout': entry(
     duration(100, 10 * MINUTE_MS),
     10 * SECOND_MS,
-    'restart',
+    'hot',
     'How long a connection may take to say who it is, whatever it sends meanwhile.',
   ),
   'auth.maxPending': entry(
     integer(1, 1_000_000),
     1_024,
-    'restart',
+    'hot',
     'Connections at once that have not yet said who they are; beyond it the oldest of them is ended. Each ' +
       'shard has its part.',
   ),
   'auth.attemptsPerMinute': entry(
     integer(1, 1_000_000),
     60,
-    'restart',
+    'hot',
     'Failures that one address may have (for IPv6 one /64); who has more is refused unheard until a ' +
       'part of the minute has passed.',
   ),
   'auth.insecureTokens': entry(
     truth(),
     false,
-    'restart',
+    'hot',
     'Takes tokens from other machines although the connection is not encrypted.',
   ),
   credentials: entry(
     credentialList(),
     [],
-    'restart',
+    'hot',
     'Who may connect, and what each may do. Patterns are as in subscriptions. A subscription with wildcards ' +
-      'gets those of the streams that may be subscribed to.',
+      'gets those of the streams that may be subscribed to. A change ends the connections of a credential that ' +
+      'is taken out, has another method, or may do less; they may come back as what they are then. Another ' +
+      'secret ends none.',
   ),
   'slowConsumer.timeout': entry(
     duration(10, HOUR_MS),
@@ -284,6 +287,8 @@ export const ENV_PREFIX = 'MEMORYSTREAMER_';
 
 export const TABLE: readonly TableRow[] = (Object.keys(KEYS) as KeyName[]).map((key) => {
   const { shortFlag, ...rest } = KEYS[key] as Entry<unknown>;
+  // A default that its own key refuses is a mistake in this table; and zod is ready before the first load.
+  rest.type.parse(rest.standard);
   const words = key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`).replaceAll('.', '-');
   return {
     ...rest,

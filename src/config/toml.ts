@@ -6,6 +6,8 @@ interface Group {
   readonly kind: 'group';
   readonly entries: Map<string, Entry>;
   readonly at: number;
+  /** Groups and lists around it. */
+  readonly depth: number;
 }
 
 interface List {
@@ -16,9 +18,9 @@ interface List {
 
 /** The value that `text` holds; throws a `SyntaxFault`. */
 export function readToml(text: string): ConfigNode {
-  const root = group(0);
+  const root = group(0, 0);
   for (const node of parsed(text).body[0].body) {
-    if (node.type === 'TOMLKeyValue') addPair(root, node, 0);
+    if (node.type === 'TOMLKeyValue') addPair(root, node);
     else addTable(root, node);
   }
   return root;
@@ -33,19 +35,20 @@ function parsed(text: string): AST.TOMLProgram {
   }
 }
 
-function group(at: number): Group {
-  return { kind: 'group', entries: new Map(), at };
+/** Refused where it would be too deep. */
+function group(at: number, depth: number): Group {
+  limitDepth(depth, at);
+  return { kind: 'group', entries: new Map(), at, depth };
 }
 
 function addTable(root: Group, table: AST.TOMLTable): void {
   let target = root;
   const { keys } = table.key;
-  limitDepth(keys.length, table.range[0]);
   for (const [index, key] of keys.entries()) {
     const isItem = table.kind === 'array' && index === keys.length - 1;
     target = isItem ? addItem(target, key) : below(target, key);
   }
-  for (const pair of table.body) addPair(target, pair, keys.length);
+  for (const pair of table.body) addPair(target, pair);
 }
 
 type Key = AST.TOMLBare | AST.TOMLQuoted;
@@ -58,7 +61,7 @@ function nameOf(key: Key): string {
 function below(parent: Group, key: Key): Group {
   const found = parent.entries.get(nameOf(key))?.node;
   if (found === undefined) {
-    const made = group(key.range[0]);
+    const made = group(key.range[0], parent.depth + 1);
     parent.entries.set(nameOf(key), { at: key.range[0], node: made });
     return made;
   }
@@ -70,7 +73,7 @@ function below(parent: Group, key: Key): Group {
 function addItem(parent: Group, key: Key): Group {
   const at = key.range[0];
   const found = parent.entries.get(nameOf(key))?.node;
-  const item = group(at);
+  const item = group(at, parent.depth + 2);
   if (found === undefined) {
     const list: List = { kind: 'list', items: [item], at };
     parent.entries.set(nameOf(key), { at, node: list });
@@ -82,14 +85,13 @@ function addItem(parent: Group, key: Key): Group {
   return item;
 }
 
-function addPair(parent: Group, pair: AST.TOMLKeyValue, depth: number): void {
+function addPair(parent: Group, pair: AST.TOMLKeyValue): void {
   const { keys } = pair.key;
-  limitDepth(depth + keys.length, pair.range[0]);
   let target = parent;
   for (const key of keys.slice(0, -1)) target = below(target, key);
   const last = keys.at(-1)!;
   if (target.entries.has(nameOf(last))) throw secondTime(last);
-  const node = nodeOf(pair.value, depth + keys.length);
+  const node = nodeOf(pair.value, target.depth + 1);
   target.entries.set(nameOf(last), { at: last.range[0], node });
 }
 
@@ -100,8 +102,8 @@ function nodeOf(content: AST.TOMLContentNode, depth: number): ConfigNode {
     return { kind: 'list', items: content.elements.map((item) => nodeOf(item, depth + 1)), at };
   }
   if (content.type === 'TOMLInlineTable') {
-    const inline = group(at);
-    for (const pair of content.body) addPair(inline, pair, depth);
+    const inline = group(at, depth);
+    for (const pair of content.body) addPair(inline, pair);
     return inline;
   }
   return { kind: 'scalar', value: scalarOf(content), at };

@@ -25,6 +25,10 @@ const DURATION_UNITS: ReadonlyMap<string, number> = new Map([
 // The digits are limited so that a whole number times its unit is checked, not silently rounded.
 const QUANTITY = /^(\d{1,15})(?:\.(\d{1,6}))? ?([a-zA-Z]{0,3})$/;
 
+/** The form of what `parseSize` and `parseDuration` read; not all that has it is a whole number. */
+export const SIZE = /^\d{1,15}(\.\d{1,6})? ?([bB]|[kKmMgG][iI][bB])?$/;
+export const DURATION = /^\d{1,15}(\.\d{1,6})? ?(ms|s|m|h)?$/;
+
 /** Bytes of "512MiB", "1.5 GiB" or "65536" (B, KiB, MiB, GiB, in any case), or undefined. */
 export function parseSize(text: string): number | undefined {
   return quantity(text, (unit) => SIZE_UNITS.get(unit.toLowerCase()));

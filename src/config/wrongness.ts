@@ -4,16 +4,24 @@ import { shown } from './faults.js';
 import type { Kind } from './kinds.js';
 import { nearest } from './nearest.js';
 
+/** Issues of which each has one thing to tell: of several unknown fields each is one. */
+export function singly(issues: readonly z.core.$ZodIssue[]): z.core.$ZodIssue[] {
+  return issues.flatMap((issue) =>
+    issue.code === 'unrecognized_keys'
+      ? issue.keys.map((name): z.core.$ZodIssue => ({ ...issue, keys: [name] }))
+      : [issue],
+  );
+}
+
 /** What is wrong; what is allowed. */
 export function wrongnessOf(kind: Kind<unknown>, issue: z.core.$ZodIssue, given: unknown): string {
   const inner = kindAt(kind, issue.path);
   const value = issue.path.reduce<unknown>(valueBelow, given);
   const names = fieldNames(kind, issue.path);
   if (issue.code === 'unrecognized_keys') {
-    const wrong = issue.keys.map(
-      (name) => `${JSON.stringify(name)} is not a known field${near(name, names)}`,
-    );
-    return `${wrong.join(', ')}; allowed: ${names.join(', ')}`;
+    const [name = ''] = issue.keys;
+    const wrong = `${JSON.stringify(name)} is not a known field${near(name, names)}`;
+    return `${wrong}; allowed: ${names.join(', ')}`;
   }
   const allowed = inner?.allowed ?? `an object with ${names.join(', ')}`;
   return `${problem(issue, inner, value)}; allowed: ${allowed}`;

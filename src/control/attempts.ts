@@ -13,24 +13,25 @@ interface Bucket {
 }
 
 export class Attempts {
-  readonly #perMinute: number;
+  /** Failures that an address may have at once, and that it is forgiven each minute. */
+  perMinute: number;
   readonly #clock: Clock;
   /** The one that failed last is the last. */
   readonly #buckets = new Map<string, Bucket>();
 
-  /** @param perMinute failures that an address may have at once, and that it is forgiven each minute */
   constructor(perMinute: number, clock: Clock) {
-    this.#perMinute = perMinute;
+    this.perMinute = perMinute;
     this.#clock = clock;
   }
 
   /** Whether another attempt from there is looked at. */
   mayTry(address: string): boolean {
     const bucket = this.#buckets.get(address);
-    return !bucket || this.#failuresNow(bucket) + 1 <= this.#perMinute;
+    return !bucket || this.#failuresNow(bucket) + 1 <= this.perMinute;
   }
 
-  failed(address: string): void {
+  /** Answers for how many milliseconds nobody from there is looked at; 0: another one is. */
+  failed(address: string): number {
     const bucket = this.#buckets.get(address);
     const failures = bucket ? this.#failuresNow(bucket) : 0;
     this.#buckets.delete(address);
@@ -41,6 +42,7 @@ export class Attempts {
       }
     }
     this.#buckets.set(address, { failures: failures + 1, atMs: this.#clock.monotonicMs() });
+    return Math.max(0, ((failures + 2 - this.perMinute) * MINUTE_MS) / this.perMinute);
   }
 
   get size(): number {
@@ -48,7 +50,7 @@ export class Attempts {
   }
 
   #failuresNow({ failures, atMs }: Bucket): number {
-    const forgiven = ((this.#clock.monotonicMs() - atMs) * this.#perMinute) / MINUTE_MS;
+    const forgiven = ((this.#clock.monotonicMs() - atMs) * this.perMinute) / MINUTE_MS;
     return Math.max(0, failures - forgiven);
   }
 }

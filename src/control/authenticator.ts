@@ -21,19 +21,27 @@ import { Attempts } from './attempts.js';
 const DIGEST_BYTES = 32;
 const LOG_EVERY_MS = 1000;
 
-/** Someone who may connect. His place in the list is how the shards know what he may do. */
+/** Someone who may connect. */
 export interface Credential {
+  /** By which the shards know what he may do; see `Principals`. */
+  readonly principal: number;
   readonly keyId: string;
   readonly method: 'token' | 'hmac-sha256';
   readonly secret: Uint8Array;
 }
 
-export interface AuthenticatorOptions {
+/** Who may connect, and how often somebody may fail to. */
+export interface Admission {
   readonly credentials: readonly Credential[];
   readonly attemptsPerMinute: number;
+}
+
+export interface AuthenticatorOptions extends Admission {
   readonly random: RandomBytes;
   readonly clock: Clock;
   readonly log: Pick<Logger, 'warn'>;
+  /** Nobody from there is looked at for so long. */
+  readonly barred: (address: string, forMs: number) => void;
 }
 
 interface Known {
@@ -45,26 +53,37 @@ type Outcome = Authenticated | { readonly reason: string };
 
 export class Authenticator {
   readonly #attempts: Attempts;
+  readonly #barred: AuthenticatorOptions['barred'];
   readonly #clock: Clock;
   readonly #log: Pick<Logger, 'warn'>;
-  readonly #byKeyId = new Map<string, Known>();
+  #byKeyId = new Map<string, Known>();
   /** By the token's digest under a key of this process: what it is looked up by tells nothing of it in any time taken. */
-  readonly #byToken = new Map<string, Known>();
+  #byToken = new Map<string, Known>();
   readonly #blind: Uint8Array;
   /** Stands for the secret of a keyId that nobody has. */
   readonly #nobody: Known;
   #failures = 0;
   #loggedMs = -Infinity;
 
-  constructor({ credentials, attemptsPerMinute, random, clock, log }: AuthenticatorOptions) {
-    this.#attempts = new Attempts(attemptsPerMinute, clock);
+  constructor({ random, clock, log, barred, ...admission }: AuthenticatorOptions) {
+    this.#attempts = new Attempts(admission.attemptsPerMinute, clock);
+    this.#barred = barred;
     this.#clock = clock;
     this.#log = log;
     this.#blind = random(DIGEST_BYTES);
     this.#nobody = { principal: -1, secret: random(DIGEST_BYTES) };
-    for (const [principal, { keyId, method, secret }] of credentials.entries()) {
+    this.exchange(admission);
+  }
+
+  /** From now on these may connect and no others, the failures so far stay counted. */
+  exchange({ credentials, attemptsPerMinute }: Admission): void {
+    this.#attempts.perMinute = attemptsPerMinute;
+    for (const { secret } of this.#byKeyId.values()) secret.fill(0);
+    this.#byKeyId = new Map();
+    this.#byToken = new Map();
+    for (const { principal, keyId, method, secret } of credentials) {
       if (method === 'hmac-sha256') {
-        this.#byKeyId.set(keyId, { principal, secret });
+        this.#byKeyId.set(keyId, { principal, secret: secret.slice() });
       } else {
         const digest = tokenDigest(secret);
         this.#byToken.set(this.#blinded(digest), { principal, secret: digest });
@@ -81,7 +100,8 @@ export class Authenticator {
     }
     const outcome = request.method === 'token' ? this.#token(request.digest) : this.#proof(request);
     if (!('reason' in outcome)) return outcome;
-    this.#attempts.failed(address);
+    const forMs = this.#attempts.failed(address);
+    if (forMs > 0) this.#barred(address, forMs);
     this.#tell(request, outcome.reason);
     return undefined;
   }

@@ -10,7 +10,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { setImmediate as pause } from 'node:timers/promises';
 import { MessageChannel, Worker, type MessagePort } from 'node:worker_threads';
-import type { AcceptorLog, AcceptorTask } from '../acceptor/task.js';
+import type { AcceptorLog, AcceptorOrder, AcceptorTask } from '../acceptor/task.js';
 import { systemClock } from '../clock.js';
 import type { CredentialEntry } from '../config/credentials.js';
 import type { Config } from '../config/table.js';
@@ -28,28 +28,28 @@ import {
 } from '../ring/arena.js';
 import { recoverDeadThread } from '../ring/recovery.js';
 import { payWakes } from '../ring/wakes.js';
-import { connectionSlots, planArea, sharedBytes, writeArea } from '../shards/area.js';
-import type { AuthSettings } from '../shards/context.js';
+import { connectionSlots, writeArea } from '../shards/area.js';
 import { loadKernel, type BrokerKernel } from '../shards/kernel.js';
 import { SHARD_DEAD, SHARD_LIVE } from '../shards/layout.js';
 import type { ControlMessage, ShardMessage } from '../shards/messages.js';
 import { takeMeters, type ShardMeters } from '../shards/meters.js';
-import { SettingsPage, type HotSettings } from '../shards/settings.js';
+import { SettingsPage, type AuthSettings, type HotSettings } from '../shards/settings.js';
 import { SharedArea } from '../shards/shared.js';
 import { createLinuxSys } from '../sys/linux.js';
 import { EACCES, EADDRINUSE, EADDRNOTAVAIL, type Sys } from '../sys/sys.js';
 import { VERSION } from '../version.js';
+import { planOf, SHARDS_MAX } from './arena-plan.js';
 import { Authenticator } from './authenticator.js';
 import { releaseIdlePages } from './idle-pages.js';
 import { Registry, type StreamDefaults } from './registry.js';
 import { SettingsVote } from './settings-vote.js';
 import { ShardPool, YOUNG_GENERATION_MB } from './shard-pool.js';
+import { Principals } from './principals.js';
 import { placeShards, readNodeOfCpu, type Placement } from './topology.js';
 import type { Broker, BrokerOptions } from './types.js';
 
 const BACKLOG = 4096;
 const ACCEPTOR_FILE = new URL('../acceptor/worker.js', import.meta.url);
-const SHARDS_MAX = 63;
 /** How often control looks for memory that nobody needs. */
 const IDLE_LOOK_MS = 1000;
 /** What the threads may take to end once they have been told to end at once. */
@@ -89,7 +89,7 @@ class RunningBroker implements Broker {
   readonly #sys: Sys;
   readonly #registry: Registry;
   readonly #vote: SettingsVote;
-  readonly #credentials: readonly CredentialEntry[];
+  readonly #principals = new Principals();
   readonly #authenticator: Authenticator;
   readonly #pool: ShardPool;
   readonly #eventfds: number[] = [];
@@ -111,13 +111,13 @@ class RunningBroker implements Broker {
   constructor({ config, log, credentials }: BrokerOptions) {
     this.#config = config;
     this.#log = log;
-    this.#credentials = credentials;
     this.#authenticator = new Authenticator({
-      credentials,
+      credentials: this.#principals.exchange(credentials).credentials,
       attemptsPerMinute: config.auth.attemptsPerMinute,
       random: randomBytes,
       clock: systemClock,
       log,
+      barred: (address, forMs) => this.#bar(address, forMs),
     });
     this.failed = new Promise((resolve) => (this.#fail = resolve));
     this.#awaited = { type: 'ended', shards: new Set(), done: () => undefined };
@@ -129,16 +129,14 @@ class RunningBroker implements Broker {
     this.#placement = placeShards(this.shards, cpus, readNodeOfCpu());
     const streams = config.limits.streams;
     const connections = config.limits.connections;
-    const arenaBytes = config.memory.arena;
-    const plan = planArea({ arenaBytes, shards: this.shards, connections, streams });
-    const { memory, geometry } = createArena({
-      bytes: arenaBytes,
-      threads: this.shards + 1,
+    const { area, arena } = planOf({
+      arena: config.memory.arena,
+      shards: this.shards,
+      connections,
       streams,
-      shardBytes: plan.bytes,
-      sharedBytes: sharedBytes(connections),
       nodes: this.#placement.groups,
     });
+    const { memory, geometry } = createArena(arena);
     this.#memory = memory;
     this.#geometry = geometry;
     this.#slots = connectionSlots(connections);
@@ -147,14 +145,14 @@ class RunningBroker implements Broker {
     this.#sys = createLinuxSys(memory);
     this.#adviseHugePages();
     for (let shard = 1; shard <= this.shards; shard++) {
-      writeArea(memory, this.#areaAt(shard), geometry.sharedByteOffset, streams, plan);
+      writeArea(memory, this.#areaAt(shard), geometry.sharedByteOffset, streams, area);
       writeThreadNode(memory, geometry, shard, this.#placement.groupOfShard[shard]!);
     }
     for (let thread = 0; thread <= this.shards; thread++) this.#eventfds.push(this.#eventfd());
     this.#wakeFd = this.#eventfd();
     this.#registry = this.#makeRegistry(streams);
     const page = new SettingsPage(memory, geometry.sharedByteOffset);
-    page.begin(hotSettings(config));
+    page.begin(this.#hotSettings(config));
     this.#vote = new SettingsVote({
       page,
       shards: () => this.#liveShards(),
@@ -227,7 +225,6 @@ class RunningBroker implements Broker {
   ): Parameters<ShardPool['start']>[0] extends number
     ? Omit<import('../shards/task.js').ShardTask, 'port'>
     : never {
-    const config = this.#config;
     return {
       thread: shard,
       memory: this.#memory,
@@ -238,16 +235,27 @@ class RunningBroker implements Broker {
       eventfds: this.#eventfds,
       cpu: this.#placement.cpuOfShard[shard]!,
       settings: {
-        ...hotSettings(config),
+        ...this.#hotSettings(this.#config),
         serverName: `memorystreamer/${VERSION}`,
         versions: [PROTOCOL_VERSION],
-        auth: this.#authSettings(),
       },
+      principals: this.#principals.all,
     };
   }
 
-  #authSettings(): AuthSettings {
-    const asked = this.#config.auth;
+  #hotSettings(config: Config): HotSettings {
+    return {
+      heartbeatMs: config.heartbeat.interval,
+      slowConsumerTimeoutMs: config.slowConsumer.timeout,
+      subscriptionsMax: config.limits.subscriptions,
+      publicationsMax: config.limits.publications,
+      idleStrategy: config.idle.strategy,
+      auth: this.#authSettings(config),
+    };
+  }
+
+  #authSettings(config: Config): AuthSettings {
+    const asked = config.auth;
     return {
       isRequired: asked.required,
       isKeyingRequired: asked.integrity === INTEGRITY_KEYED,
@@ -255,7 +263,6 @@ class RunningBroker implements Broker {
       // Connections are spread evenly, and those that wait with them.
       pendingMax: Math.ceil(asked.maxPending / this.shards),
       areInsecureTokensTaken: asked.insecureTokens,
-      permissions: this.#credentials.map(({ permissions }) => permissions),
     };
   }
 
@@ -325,6 +332,18 @@ class RunningBroker implements Broker {
       this.#fail(new MemoryStreamerError('MS_ERR_SYSTEM', 'the acceptor has ended'));
     });
     this.#acceptor = { worker, port: port1 };
+  }
+
+  /** Where everybody must say who he is, whoever is not heard anyway is not let in. */
+  #bar(address: string, forMs: number): void {
+    const { required, integrity } = this.#config.auth;
+    if (required || integrity === INTEGRITY_KEYED) {
+      this.#orderAcceptor({ type: 'bar', address, forMs });
+    }
+  }
+
+  #orderAcceptor(order: AcceptorOrder): void {
+    this.#acceptor?.port.postMessage(order);
   }
 
   // ---- Messages ----
@@ -482,11 +501,24 @@ class RunningBroker implements Broker {
 
   // ---- New settings ----
 
-  async apply(config: Config): Promise<void> {
+  async apply(config: Config, credentials: readonly CredentialEntry[]): Promise<void> {
     if (this.#isStopping) throw new MemoryStreamerError('MS_ERR_RELOAD', 'the broker is stopping');
-    await this.#vote.apply(hotSettings(config));
-    this.#registry.setDefaults(streamDefaults(config));
+    await this.#vote.apply(this.#hotSettings(config), () => this.#commit(config, credentials));
+  }
+
+  /** What control itself and its messages bring to pass, in the same moment as the page's commit. */
+  #commit(config: Config, credentials: readonly CredentialEntry[]): void {
     this.#config = config;
+    this.#registry.setDefaults(streamDefaults(config));
+    const exchange = this.#principals.exchange(credentials);
+    const { attemptsPerMinute } = config.auth;
+    this.#authenticator.exchange({ credentials: exchange.credentials, attemptsPerMinute });
+    this.#orderAcceptor({ type: 'unbar' });
+    const { gone, principals } = exchange;
+    if (gone.length === 0 && principals.length === 0) return;
+    for (let shard = 1; shard <= this.shards; shard++) {
+      this.#send(shard, { type: 'principals', gone, principals });
+    }
   }
 
   #liveShards(): number[] {
@@ -529,7 +561,7 @@ class RunningBroker implements Broker {
     if (!acceptor) return;
     this.#acceptor = undefined;
     const exited = once(acceptor.worker, 'exit');
-    acceptor.port.postMessage('end');
+    acceptor.port.postMessage({ type: 'end' } satisfies AcceptorOrder);
     this.#sys.eventfdSignal(this.#wakeFd);
     await exited;
   }
@@ -554,16 +586,6 @@ function streamDefaults(config: Config): StreamDefaults {
     retentionBytes: defaults.retention.bytes,
     onFull: defaults.onFull,
     overrides: config.streams.overrides,
-  };
-}
-
-function hotSettings(config: Config): HotSettings {
-  return {
-    heartbeatMs: config.heartbeat.interval,
-    slowConsumerTimeoutMs: config.slowConsumer.timeout,
-    subscriptionsMax: config.limits.subscriptions,
-    publicationsMax: config.limits.publications,
-    idleStrategy: config.idle.strategy,
   };
 }
 

@@ -38,10 +38,11 @@ export class SettingsVote {
   }
 
   /**
-   * Resolves once every shard runs with `settings`. Rejects with MS_ERR_RELOAD where a shard votes against
+   * Resolves once every shard runs with `settings`; `commit` is called when all have agreed, and nothing can refuse
+   * any more. Rejects with MS_ERR_RELOAD where a shard votes against
    * them or does not answer within 2 s, and all run with what they had; or where a change is still under way.
    */
-  async apply(settings: HotSettings): Promise<void> {
+  async apply(settings: HotSettings, commit: () => void): Promise<void> {
     if (this.#isBusy) throw new MemoryStreamerError('MS_ERR_RELOAD', 'another change is under way');
     this.#isBusy = true;
     const { page } = this.#options;
@@ -54,6 +55,7 @@ export class SettingsVote {
         throw new MemoryStreamerError('MS_ERR_RELOAD', fault);
       }
       page.commit();
+      commit();
       this.#version = page.liveVersion;
       // All have agreed: who is late takes it over at its next turn, whenever that is.
       await this.#answers();

@@ -16,10 +16,10 @@ export interface Broker {
   readonly port: number;
   readonly shards: number;
   /**
-   * Takes over what `config` changes of the settings that need no restart; the rest of it must be as it was.
-   * Rejects with MS_ERR_RELOAD where a shard cannot: then nothing has changed anywhere.
+   * Takes over what `config` changes of the settings that need no restart, the rest of which must be as it was, and
+   * who may connect. Rejects with MS_ERR_RELOAD where a shard cannot: then nothing has changed anywhere.
    */
-  apply(config: Config): Promise<void>;
+  apply(config: Config, credentials: readonly CredentialEntry[]): Promise<void>;
   /** Ends gracefully, within `shutdown.grace`; resolves when all threads have ended. */
   stop(): Promise<void>;
   /** Ends at once. */

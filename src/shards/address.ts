@@ -2,7 +2,7 @@
 import type { ShardContext } from './context.js';
 import * as layout from './layout.js';
 
-const ADDRESS_BYTES = 16;
+export const ADDRESS_BYTES = 16;
 const NETWORK_BYTES = 8;
 const LOOPBACK = 'loopback';
 const MAPPED = Buffer.from('00000000000000000000ffff', 'hex');

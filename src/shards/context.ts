@@ -12,30 +12,15 @@ import type { Sys } from '../sys/sys.js';
 import type { BrokerKernel } from './kernel.js';
 import * as layout from './layout.js';
 import type { ControlLink } from './messages.js';
-import type { Permissions } from './permissions.js';
+import type { Principal } from './permissions.js';
 import type { HotSettings, SettingsPage } from './settings.js';
 import type { SharedArea } from './shared.js';
 
 export type IdleStrategyName = 'block' | 'backoff' | 'spin';
 
-export interface AuthSettings {
-  readonly isRequired: boolean;
-  /** Every connection must be keyed. */
-  readonly isKeyingRequired: boolean;
-  /** For everything before WELCOME, where authentication is asked for or under way. */
-  readonly handshakeTimeoutMs: number;
-  /** Connections of this shard that have still to say who they are. */
-  readonly pendingMax: number;
-  /** A token is taken from another machine though the connection is not encrypted. */
-  readonly areInsecureTokensTaken: boolean;
-  /** By principal. */
-  readonly permissions: readonly Permissions[];
-}
-
 export interface ShardSettings extends HotSettings {
   /** Versions of the protocol that are spoken; its kernel must be built for them. */
   readonly versions: readonly number[];
-  readonly auth: AuthSettings;
   /** As WELCOME gives it: `memorystreamer/0.1.0`. */
   readonly serverName: string;
 }
@@ -52,6 +37,8 @@ export interface ShardOptions {
   /** What holds until the page says otherwise. */
   readonly settings: ShardSettings;
   readonly settingsPage: SettingsPage;
+  /** Who may connect, until control says otherwise. */
+  readonly principals: readonly Principal[];
   /** Nonces of the handshake. */
   readonly randomBytes: RandomBytes;
   /** Byte offset of this shard's area. */

@@ -21,7 +21,14 @@ export const SETTINGS_SLOW_CONSUMER_MS = 4;
 export const SETTINGS_SUBSCRIPTIONS_MAX = 8;
 export const SETTINGS_PUBLICATIONS_MAX = 12;
 export const SETTINGS_IDLE_STRATEGY = 16;
+export const SETTINGS_AUTH_FLAGS = 20;
+export const SETTINGS_HANDSHAKE_MS = 24;
+export const SETTINGS_PENDING_MAX = 28;
 export const SHARED_HEADER_BYTES = 128;
+/** Bits of SETTINGS_AUTH_FLAGS. */
+export const AUTH_REQUIRED = 1;
+export const AUTH_KEYING_REQUIRED = 2;
+export const AUTH_INSECURE_TOKENS = 4;
 
 // ---- Shared area: a row for each shard (index = its thread number) ----
 export const SHARD_ROW_BYTES = 128;
@@ -175,10 +182,10 @@ export const AREA_PEER = 560;
 /** u32 each: ERROR frames sent by this shard, by code. */
 export const AREA_ERROR_COUNTS = 3072;
 export const ERROR_COUNTS = 64;
-/** What one send to a keyed connection is made of: its spans, and the headers and small frames that are made for it. */
+/** What one send to a keyed connection is made of: its spans, and the headers and small frames that are made for it, and eight bytes more. */
 export const AREA_KEYED_SPANS = 4096;
 export const AREA_KEYED_SCRATCH = 8192;
-export const AREA_METERS = 139264;
+export const AREA_METERS = 274432;
 
 export const SPANS_MAX = 32;
 
@@ -222,10 +229,10 @@ export const SPAN_REF_OUT = -2;
 /** Of a keyed connection: the rest of a half-sent header. */
 export const SPAN_REF_REST_HEADER = -3;
 /** Bytes of one send to a keyed connection, if it is more than one frame: tags of what the kernel does not take are made in vain. */
-export const KEYED_SEND_BYTES_MAX = 131072;
+export const KEYED_SEND_BYTES_MAX = 262144;
 /** Frames up to this are copied beside their headers; one that is not takes two spans. */
 export const KEYED_COPY_BYTES_MAX = 2048;
-export const KEYED_SPANS_MAX = 256;
+export const KEYED_SPANS_MAX = 512;
 
 // ---- Row of a keyed connection's keys (frame/layout.ts: KEY_FIRST …), wiped when it is given back ----
 export const KEYS_BYTES = 128;

@@ -1,6 +1,7 @@
 /** What control and the shards say to each other, besides the rings: rare things only. */
 import type { DirectionKeys } from '../frame/handshake.js';
 import type { From } from '../frame/payloads.js';
+import type { Principal } from './permissions.js';
 
 /** A connection, so that an answer that comes too late is known as such. */
 export interface ConnectionRef {
@@ -20,7 +21,7 @@ export type AuthenticationRequest =
       readonly isKeyed: boolean;
     };
 
-/** Who it is: the place among `ShardSettings.auth.permissions`; and with hmac-sha256 the server's proof. */
+/** Who it is, by the number of a `Principal`; and with hmac-sha256 the server's proof. */
 export interface Authenticated {
   readonly principal: number;
   readonly proof?: Uint8Array;
@@ -76,6 +77,12 @@ export type ControlMessage =
       readonly type: 'authenticated';
       readonly ref: ConnectionRef;
       readonly answer: Authenticated | undefined;
+    }
+  /** These may connect no longer, and are ended; and these may from now on, or may do more than before. */
+  | {
+      readonly type: 'principals';
+      readonly gone: readonly number[];
+      readonly principals: readonly Principal[];
     }
   /** An OPEN that cannot be: the protocol's error code, and why. */
   | {

@@ -20,6 +20,35 @@ export interface Permissions {
 /** Of whom nobody has said anything. */
 export const ALL_ALLOWED: Permissions = { publish: {}, subscribe: {}, create: {} };
 
+const NOTHING: Rule = { allow: [] };
+/** Of whom there was something to say that no longer holds. */
+export const NOTHING_ALLOWED: Permissions = {
+  publish: NOTHING,
+  subscribe: NOTHING,
+  create: NOTHING,
+};
+
+/** Somebody who may connect, under a number that nobody else ever has. */
+export interface Principal {
+  readonly id: number;
+  readonly permissions: Permissions;
+}
+
+/** Whether `after` lets through all that `before` does, as far as the patterns tell by themselves. */
+export function keepsAll(before: Permissions, after: Permissions): boolean {
+  const actions = ['publish', 'subscribe', 'create'] as const;
+  return actions.every((action) => keeps(before[action], after[action]));
+}
+
+function keeps(before: Rule, after: Rule): boolean {
+  const isAllowed = (pattern: string) =>
+    after.allow?.some((allowed) => covers(allowed, pattern)) ?? true;
+  const wasDenied = (pattern: string) =>
+    before.deny?.some((denied) => covers(denied, pattern)) === true ||
+    before.allow?.some((allowed) => overlaps(allowed, pattern)) === false;
+  return (before.allow ?? ['>']).every(isAllowed) && (after.deny ?? []).every(wasDenied);
+}
+
 /** Whether a rule lets a subject through. Deny beats allow. */
 export function permits(rule: Rule, subject: string): boolean {
   if (rule.deny?.some((pattern) => matches(pattern, subject)) === true) return false;

@@ -12,6 +12,19 @@
 import type { IdleStrategyName } from './context.js';
 import * as layout from './layout.js';
 
+/** Who may connect, but for the credentials, which control has. */
+export interface AuthSettings {
+  readonly isRequired: boolean;
+  /** Every connection must be keyed. */
+  readonly isKeyingRequired: boolean;
+  /** For everything before WELCOME, where authentication is asked for or under way. 1 … 2^31 - 1. */
+  readonly handshakeTimeoutMs: number;
+  /** Connections of this shard that have still to say who they are. 1 … 1,000,000. */
+  readonly pendingMax: number;
+  /** A token is taken from another machine though the connection is not encrypted. */
+  readonly areInsecureTokensTaken: boolean;
+}
+
 /** The settings that a shard takes over at its next turn. */
 export interface HotSettings {
   /** Milliseconds of silence after which a peer is asked whether it lives; twice that is the end. 1 … 2^31 - 1. */
@@ -22,6 +35,7 @@ export interface HotSettings {
   readonly subscriptionsMax: number;
   readonly publicationsMax: number;
   readonly idleStrategy: IdleStrategyName;
+  readonly auth: AuthSettings;
 }
 
 export interface SettingsVersion {
@@ -38,19 +52,24 @@ export interface SettingsOffer {
 const STRATEGIES: readonly IdleStrategyName[] = ['block', 'backoff', 'spin'];
 const MS_MAX = 2 ** 31 - 1;
 const COUNT_MAX = 65_535;
+const PENDING_MAX = 1_000_000;
 
 /** Why a shard cannot run with these settings, or undefined where it can. */
 export function settingsFault(settings: HotSettings): string | undefined {
-  const within = (name: keyof HotSettings, max: number): string | undefined => {
-    const value = Number(settings[name]);
+  const { auth, ...others } = settings;
+  const numbers = { ...others, ...auth };
+  const within = (name: keyof typeof numbers, max: number): string | undefined => {
+    const value = Number(numbers[name]);
     const isFine = Number.isInteger(value) && value >= 1 && value <= max;
-    return isFine ? undefined : `${name} is ${String(settings[name])}; allowed: 1 to ${max}`;
+    return isFine ? undefined : `${name} is ${String(numbers[name])}; allowed: 1 to ${max}`;
   };
   return (
     within('heartbeatMs', MS_MAX) ??
     within('slowConsumerTimeoutMs', MS_MAX) ??
     within('subscriptionsMax', COUNT_MAX) ??
     within('publicationsMax', COUNT_MAX) ??
+    within('handshakeTimeoutMs', MS_MAX) ??
+    within('pendingMax', PENDING_MAX) ??
     (STRATEGIES.includes(settings.idleStrategy) ? undefined : 'idleStrategy is none that is known')
   );
 }
@@ -85,6 +104,14 @@ export class SettingsPage {
     store(layout.SETTINGS_SUBSCRIPTIONS_MAX, settings.subscriptionsMax);
     store(layout.SETTINGS_PUBLICATIONS_MAX, settings.publicationsMax);
     store(layout.SETTINGS_IDLE_STRATEGY, STRATEGIES.indexOf(settings.idleStrategy));
+    const { auth } = settings;
+    const flags =
+      (auth.isRequired ? layout.AUTH_REQUIRED : 0) |
+      (auth.isKeyingRequired ? layout.AUTH_KEYING_REQUIRED : 0) |
+      (auth.areInsecureTokensTaken ? layout.AUTH_INSECURE_TOKENS : 0);
+    store(layout.SETTINGS_AUTH_FLAGS, flags);
+    store(layout.SETTINGS_HANDSHAKE_MS, auth.handshakeTimeoutMs);
+    store(layout.SETTINGS_PENDING_MAX, auth.pendingMax);
     // Publishes the words; pairs with the load in `offered`.
     this.#store(layout.SETTINGS_OFFER, version);
     return this.#changed();
@@ -139,12 +166,20 @@ export class SettingsPage {
   #read(version: number): HotSettings {
     const slot = this.#slotOf(version);
     const load = (field: number): number => Atomics.load(this.#words, (slot + field) >>> 2);
+    const flags = load(layout.SETTINGS_AUTH_FLAGS);
     return {
       heartbeatMs: load(layout.SETTINGS_HEARTBEAT_MS),
       slowConsumerTimeoutMs: load(layout.SETTINGS_SLOW_CONSUMER_MS),
       subscriptionsMax: load(layout.SETTINGS_SUBSCRIPTIONS_MAX),
       publicationsMax: load(layout.SETTINGS_PUBLICATIONS_MAX),
       idleStrategy: STRATEGIES[load(layout.SETTINGS_IDLE_STRATEGY)]!,
+      auth: {
+        isRequired: (flags & layout.AUTH_REQUIRED) !== 0,
+        isKeyingRequired: (flags & layout.AUTH_KEYING_REQUIRED) !== 0,
+        handshakeTimeoutMs: load(layout.SETTINGS_HANDSHAKE_MS),
+        pendingMax: load(layout.SETTINGS_PENDING_MAX),
+        areInsecureTokensTaken: (flags & layout.AUTH_INSECURE_TOKENS) !== 0,
+      },
     };
   }
 

@@ -86,7 +86,12 @@ export class Shard {
     context.kernel.openQueue();
     this.subscriptions = new Subscriptions(context);
     this.lifecycle = new Lifecycle(context, { connectionClosing: (slot) => this.#forget(slot) });
-    this.handshakes = new Handshakes(context, this.lifecycle, options.randomBytes);
+    this.handshakes = new Handshakes(
+      context,
+      this.lifecycle,
+      options.randomBytes,
+      options.principals,
+    );
     this.requests = new Requests(context, this.lifecycle, this.subscriptions, this.handshakes);
     this.input = new Input(context, this.lifecycle, this.requests);
     this.#beganMs = context.clock.monotonicMs();
@@ -119,6 +124,7 @@ export class Shard {
     if (this.#settingsPage.change !== this.#settingsChange) this.#heedSettings();
     this.#adopt();
     if (this.#isControlDue) this.#hearControl();
+    if (this.handshakes.isReviewing) this.handshakes.review();
     this.#receive();
     this.#news();
     this.#deliver();
@@ -147,7 +153,9 @@ export class Shard {
     const live = page.live();
     if (live && live.version !== this.#settingsVersion) {
       this.#settingsVersion = live.version;
+      const { auth } = this.context.settings;
       this.context.settings = { ...this.context.settings, ...live.settings };
+      this.handshakes.settingsChanged(auth);
       control.post({ type: 'settings', version: live.version });
     }
     const offered = page.offered();
@@ -183,6 +191,7 @@ export class Shard {
 
   #timeoutMs(): number {
     if (this.#receivers.length > 0 || this.context.kernel.queueIsEmpty() === 0) return 0;
+    if (this.handshakes.isReviewing) return 0;
     const strategy = this.context.settings.idleStrategy;
     if (strategy === 'spin') return 0;
     if (strategy === 'backoff') {
@@ -254,6 +263,7 @@ export class Shard {
     const at = shared.rowAt(slot);
     words.fill(0, (at + layout.CONNECTION_PRIVATE) >>> 2, (at + layout.CONNECTION_BYTES) >>> 2);
     this.context.set(slot, layout.CONNECTION_HEARD, this.context.tick);
+    this.context.set(slot, layout.CONNECTION_PINGED, this.context.tick);
     this.lifecycle.openCount++;
     this.handshakes.adopted(slot);
     if (shared.fd(slot) < 0) return;
@@ -304,6 +314,9 @@ export class Shard {
       case 'authenticated':
         if (this.handshakes.authenticated(message.ref, message.answer))
           this.#goOn(message.ref.slot);
+        return;
+      case 'principals':
+        this.handshakes.exchange(message.gone, message.principals);
         return;
       case 'drain':
         this.#drain();

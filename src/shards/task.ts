@@ -1,12 +1,14 @@
 /** What control gives a shard's thread to begin with. */
 import type { MessagePort } from 'node:worker_threads';
 import type { ShardSettings } from './context.js';
+import type { Principal } from './permissions.js';
 
 export interface ShardTask {
   readonly thread: number;
   readonly memory: WebAssembly.Memory;
   readonly port: MessagePort;
   readonly settings: ShardSettings;
+  readonly principals: readonly Principal[];
   readonly areaAt: number;
   readonly sharedAt: number;
   readonly streamsAt: number;

@@ -66,6 +66,7 @@ function makeShard(task: ShardTask, control: ControlLink): Shard {
     control,
     clock: systemClock,
     settings: task.settings,
+    principals: task.principals,
     settingsPage: new SettingsPage(task.memory, task.sharedAt),
     randomBytes,
     areaAt: task.areaAt,

@@ -9,9 +9,10 @@ import { HANDOFF_ENTRIES, SHARD_DEAD, SHARD_LIVE } from '../../src/shards/layout
 import { SharedArea } from '../../src/shards/shared.js';
 import { FakeSys, type FakeOptions } from '../../src/sys/fake.js';
 import type { FakePeer } from '../../src/sys/fake-peer.js';
+import { ENOTCONN } from '../../src/sys/layout.js';
 import { ECONNABORTED, EMFILE, ENFILE } from '../../src/sys/sys.js';
 import { KERNEL_FILE } from '../support/shard-harness.js';
-import { TestPeer } from '../support/test-peer.js';
+import { inWords, TestPeer } from '../support/test-peer.js';
 
 interface RigOptions extends FakeOptions {
   shards?: number;
@@ -199,6 +200,10 @@ test('one too many is told SERVER_FULL, and closed when it has gone or after a s
   polite!.end();
   silent!.write(Buffer.alloc(100_000));
   r.acceptor.turn();
+  // They are looked at every 20 ms, not each turn.
+  expect(polite!.closed).toBe(false);
+  r.nowMs = 20;
+  r.acceptor.turn();
   expect([polite!.closed, silent!.closed]).toEqual([true, false]);
   r.nowMs = 1000;
   r.acceptor.turn();
@@ -326,4 +331,62 @@ test('close gives everything back: what waits is reset, what lingers is closed',
   r.acceptor.close();
   expect([taken!.closed, refused!.closed, waiting!.broken]).toEqual([false, true, true]);
   r.acceptor.close = () => undefined;
+});
+
+/** A client of 10.1.2.`last`. */
+function knock(r: Rig, last: number): FakePeer {
+  const address = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 10, 1, 2, last];
+  return r.sys.connect(5555, 0, Uint8Array.from(address));
+}
+
+test('whoever comes from a barred address is told AUTH_FAILED and not heard, until its time is over', () => {
+  const r = rig({ shards: 1 });
+  r.acceptor.bar('10.1.2.3', 1000);
+  const [barred, other] = [knock(r, 3), knock(r, 4)];
+  r.acceptor.turn();
+  expect(r.counts()).toEqual([1]);
+  const [frame] = new TestPeer(barred, 0, 0, () => undefined).take();
+  expect(inWords(frame!)).toBe('ERROR AUTH_FAILED 0#0');
+  // As everybody who fails is told.
+  expect(frame!.payload.toString()).toBe('authentication failed');
+  expect([barred.ended, other.ended]).toEqual([true, false]);
+  expect(r.logged).toEqual(['too many failures from this address']);
+  r.nowMs = 999;
+  knock(r, 3);
+  r.acceptor.turn();
+  expect(r.counts()).toEqual([1]);
+  r.nowMs = 1000;
+  knock(r, 3);
+  r.acceptor.turn();
+  expect(r.counts()).toEqual([2]);
+});
+
+test('who was barred is let in once settings have changed', () => {
+  const r = rig({ shards: 1 });
+  r.acceptor.bar('10.1.2.3', 1000);
+  r.acceptor.unbar();
+  knock(r, 3);
+  r.acceptor.turn();
+  expect(r.counts()).toEqual([1]);
+});
+
+test('one whose address cannot be had is let in', () => {
+  const r = rig({ shards: 1 });
+  r.acceptor.bar('10.1.2.3', 1000);
+  r.sys.peerAddress = () => -ENOTCONN;
+  knock(r, 3);
+  r.acceptor.turn();
+  expect(r.counts()).toEqual([1]);
+});
+
+test('a flood from a barred address: so many are told at once, the others are closed without a word', () => {
+  const r = rig({ shards: 1 });
+  r.acceptor.bar('10.1.2.3', 100_000);
+  const flood = Array.from({ length: 70 }, () => knock(r, 3));
+  r.acceptor.turn();
+  expect(flood.filter((peer) => told(peer).length === 1)).toHaveLength(64);
+  expect(flood.filter((peer) => peer.closed)).toHaveLength(6);
+  r.nowMs = 1000;
+  r.acceptor.turn();
+  expect(flood.every((peer) => peer.closed)).toBe(true);
 });

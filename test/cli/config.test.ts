@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
@@ -128,6 +128,25 @@ test('diff tells what changes, hot or by restart, and does not look at the envir
   );
 });
 
+test('diff names the items of lists, and what a broker that runs would refuse', () => {
+  writeFileSync(join(folder, 'a.secret'), 'a secret of some length', { mode: 0o600 });
+  const credential = '{keyId: a, method: token, secretFile: a.secret}';
+  const a = file('3.yaml', `auth: {required: true}\ncredentials: [${credential}]`);
+  const b = file('4.yaml', 'streams: {overrides: [{subject: x}]}');
+  const c = file('5.yaml', 'auth: {required: false}\ncredentials: []');
+  const said = (...files: string[]) => config(['diff', ...files, '--machine', machine]).stdout;
+  expect(said(a, b).split('\n')).toEqual([
+    'hot      streams.overrides: added x',
+    'hot      auth.required: true -> false',
+    'hot      credentials: removed a',
+    expect.stringMatching(/^a broker that runs refuses this: auth\.required: is given no more/),
+    expect.stringMatching(/^a broker that runs refuses this: credentials: is given no more/),
+    '3 differ: 3 hot, 0 by restart',
+    '',
+  ]);
+  expect(said(a, c)).not.toContain('refuses');
+});
+
 test('explain tells all about a key, and of every key of a group', () => {
   const { code, stdout } = config(['explain', 'listen.port']);
   expect(code).toBe(0);
@@ -170,8 +189,9 @@ test('machine is what --machine takes', () => {
   expect(config(['check', fine, '--machine', path, '--shards', '1']).code).toBe(0);
 });
 
-test('schema is JSON Schema with every key', () => {
+test('schema is the one that comes with the documentation', () => {
   const { code, stdout } = config(['schema']);
   expect(code).toBe(0);
-  expect((JSON.parse(stdout) as { $schema: string }).$schema).toContain('2020-12');
+  const file = new URL('../../docs/memorystreamer.schema.json', import.meta.url);
+  expect(JSON.parse(stdout)).toEqual(JSON.parse(readFileSync(file, 'utf8')));
 });

@@ -16,12 +16,16 @@ export interface Outcome {
 }
 
 /** Runs node with `argv` to its end. The environment is the given one, and the path to programs. */
-export function runNode(argv: readonly string[], env: NodeJS.ProcessEnv = {}): Outcome {
+export function runNode(
+  argv: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+  deadlineMs = DEADLINE_MS,
+): Outcome {
   const { status, stdout, stderr } = spawnSync(process.execPath, argv, {
     env: { PATH: process.env['PATH'], ...env },
     encoding: 'utf8',
     input: '',
-    timeout: DEADLINE_MS,
+    timeout: deadlineMs,
   });
   return { code: status, stdout, stderr };
 }

@@ -21,7 +21,7 @@ test('the ready line is all of standard output, and the log is JSON lines', asyn
     .trimEnd()
     .split('\n')
     .map((line) => (JSON.parse(line) as { msg: string }).msg);
-  expect(messages).toEqual(['stopping', 'stopped']);
+  expect(messages).toEqual(['config loaded', 'stopping', 'stopped']);
 });
 
 test.each(['SIGTERM', 'SIGINT'] as const)('%s stops gracefully, with code 0', async (signal) => {

@@ -270,12 +270,21 @@ const CASES: readonly (readonly [given: Given, ...faults: string[]])[] = [
   ],
   [
     yaml('streams:\n  overrides:\n    - subject: a\n      retention: {byte: 1MiB}'),
-    '/b.yaml:4:18: streams.overrides[0].retention: "byte" is not a known field, did you mean bytes?; allowed: bytes',
+    '/b.yaml:4:19: streams.overrides[0].retention: "byte" is not a known field, did you mean bytes?; allowed: bytes',
   ],
   [
     toml('[[streams.overrides]]\nsubject = "a"\n[[streams.overrides]]\nsubjct = "b"'),
     '/b.toml:3:11: streams.overrides[1].subject: is missing; allowed: a subject of 1 to 255 bytes, where "*" stands for a token and ">" for the last ones',
-    '/b.toml:3:11: streams.overrides[1]: "subjct" is not a known field, did you mean subject?; allowed: subject, retention, onFull',
+    '/b.toml:4:1: streams.overrides[1]: "subjct" is not a known field, did you mean subject?; allowed: subject, retention, onFull',
+  ],
+  [
+    json('{"streams": {"overrides": [{"subject": "a", "x": 1, "onful": 2}]}}'),
+    '/b.json:1:45: streams.overrides[0]: "x" is not a known field; allowed: subject, retention, onFull',
+    '/b.json:1:53: streams.overrides[0]: "onful" is not a known field, did you mean onFull?; allowed: subject, retention, onFull',
+  ],
+  [
+    flags('--streams-overrides', '[{"subject": "a", "x": 1}]'),
+    '--streams-overrides: streams.overrides[0]: "x" is not a known field; allowed: subject, retention, onFull',
   ],
   // Profiles and versions
   [
@@ -317,11 +326,11 @@ const CASES: readonly (readonly [given: Given, ...faults: string[]])[] = [
   // Values together, and on the machine
   [
     yaml('listen:\n  host: 0.0.0.0'),
-    '/b.yaml:2:9: listen.host: "0.0.0.0" lets other machines in, and the broker asks nobody who they are; allowed: 127.0.0.0/8 and ::1, or any with listen.insecure: true',
+    '/b.yaml:2:9: listen.host: "0.0.0.0" lets other machines in, and the broker asks nobody who they are; allowed: 127.0.0.0/8 and ::1, or any with auth.required: true or listen.insecure: true',
   ],
   [
     env('LISTEN_HOST', '::'),
-    'MEMORYSTREAMER_LISTEN_HOST: "::" lets other machines in, and the broker asks nobody who they are; allowed: 127.0.0.0/8 and ::1, or any with listen.insecure: true',
+    'MEMORYSTREAMER_LISTEN_HOST: "::" lets other machines in, and the broker asks nobody who they are; allowed: 127.0.0.0/8 and ::1, or any with auth.required: true or listen.insecure: true',
   ],
   [
     yaml('memory: {arena: 32MiB}\nstreams:\n  default:\n    retention: {bytes: 64MiB}'),

@@ -29,7 +29,7 @@ test('the defaults', async () => {
     heartbeat: { interval: 30_000 },
     shutdown: { grace: 5_000 },
     idle: { strategy: 'block' },
-    log: { level: 'info' },
+    log: { level: 'info', histograms: false },
     reload: { on: 'change' },
     debug: { faults: false },
   });
@@ -103,6 +103,18 @@ describe('sources', () => {
     ]);
   });
 
+  test('a file that everybody can write is warned of, and is read all the same', async () => {
+    const argv = ['--config', '/a.json'];
+    const of = (mode: number) =>
+      load({ argv, files: fakeFiles({ '/a.json': { content: '{"shards": 3}', mode } }) });
+    const { values: config, warnings } = await of(0o646);
+    expect(config.shards).toBe(3);
+    expect(warnings).toEqual([
+      "/a.json: everybody can write this file (mode 0646), and so the broker's settings",
+    ]);
+    expect((await of(0o664)).warnings).toEqual([]);
+  });
+
   test('links inside of the folder may be, as Kubernetes makes them', async () => {
     const folder = fakeFiles({
       '/d/a.yaml': { link: '/d/..data/a.yaml' },
@@ -143,6 +155,15 @@ test('every source reads sizes, durations, truths and "auto" alike', async () =>
   expect(seen(await values({ toml }))).toEqual(expected);
   expect(seen(await values({ env }))).toEqual(expected);
   expect(seen(await values({ argv: [...argv, '--shards', 'auto'] }))).toEqual(expected);
+});
+
+test('the byte order mark of some editors is no part of a file', async () => {
+  for (const ending of ['json', 'yaml', 'toml']) {
+    const path = `/b.${ending}`;
+    const text = ending === 'toml' ? 'shards = 3' : '{"shards": 3}';
+    const files = fakeFiles({ [path]: `\ufeff${text}` });
+    expect((await values({ files, argv: ['--config', path] })).shards).toBe(3);
+  }
 });
 
 test('"localhost" is read as an address', async () => {

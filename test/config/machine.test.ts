@@ -20,13 +20,14 @@ test('without control groups the machine is the limit', () => {
   });
 });
 
-test('free memory and NUMA nodes are read', () => {
+test('memory, what is free of it, and NUMA nodes are read', () => {
   const machine = readMachine(
     sources({
-      '/proc/meminfo': 'MemTotal:       16 kB\nMemAvailable:     3072 kB\n',
+      '/proc/meminfo': 'MemTotal:       8192 kB\nMemAvailable:     3072 kB\n',
       '/sys/devices/system/node/online': '0-1,4\n',
     }),
   );
+  expect(machine.memoryBytes).toBe(8 * MIB);
   expect(machine.availableBytes).toBe(3 * MIB);
   expect(machine.nodes).toBe(3);
 });

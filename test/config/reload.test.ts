@@ -137,6 +137,44 @@ test('what a shard cannot take over is refused, with old and new value', async (
   expect((await r.reloader.reload('watch')).result).toBe('applied');
 });
 
+test('a wrong value is told with the one that stays', async () => {
+  const r = await rig('--limits-subscriptions', '7');
+  r.next = await configuration('--limits-subscriptions', '0', '--nothing', 'x').catch(
+    (error: unknown) => error as Error,
+  );
+  expect((await r.reloader.reload('watch')).reasons).toEqual([
+    '--nothing is not a flag of serve (try --help)',
+  ]);
+  r.next = await configuration('--limits-subscriptions', '0').catch(
+    (error: unknown) => error as Error,
+  );
+  expect((await r.reloader.reload('watch')).reasons).toEqual([
+    '--limits-subscriptions: 0 is too small; allowed: a whole number from 1 to 65535; it stays 7',
+  ]);
+});
+
+test('a file for want of which an attempt was refused is watched', async () => {
+  const r = await rig('--limits-subscriptions', '7');
+  expect(r.reloader.paths).toEqual([]);
+  r.next = await configuration('--config', '/nowhere/a.json').catch(
+    (error: unknown) => error as Error,
+  );
+  expect((await r.reloader.reload('watch')).result).toBe('refused');
+  expect(r.reloader.paths).toEqual(['/nowhere/a.json']);
+  r.next = await configuration('--limits-subscriptions', '7');
+  await r.reloader.reload('watch');
+  expect(r.reloader.paths).toEqual([]);
+});
+
+test('what is long is cut, in the line and in the history', async () => {
+  const r = await rig();
+  const overrides = Array.from({ length: 500 }, (_, at) => ({ subject: `subject.${at}` }));
+  r.next = await configuration('--streams-overrides', JSON.stringify(overrides));
+  const { changed } = await r.reloader.reload('watch');
+  expect(changed[0]!.after).toHaveLength(201);
+  expect(changed[0]!.items).toMatch(/^added (subject\.\d, ){9}subject\.9 and 490 more$/);
+});
+
 test('who asks while one is under way gets one more behind it, and many share that one', async () => {
   const r = await rig();
   let open = (): void => undefined;
@@ -160,5 +198,5 @@ test('the history keeps the last 32, and a bounded part of each', async () => {
   for (let i = 0; i < 40; i++) await r.reloader.reload(`${i}`);
   const { history } = r.reloader;
   expect(history.map(({ by }) => by)).toEqual(Array.from({ length: 32 }, (_, i) => `${i + 8}`));
-  expect(history[0]!.reasons).toHaveLength(50);
+  expect(history[0]!.reasons).toHaveLength(20);
 });

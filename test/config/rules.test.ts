@@ -72,7 +72,7 @@ describe('an address that other machines reach', () => {
     async (host) => {
       expect(await faultsOf({ argv: ['--host', host] })).toEqual([
         `--host: "${host}" lets other machines in, and the broker asks nobody who they are; ` +
-          'allowed: 127.0.0.0/8 and ::1, or any with listen.insecure: true',
+          'allowed: 127.0.0.0/8 and ::1, or any with auth.required: true or listen.insecure: true',
       ]);
       expect((await values(['--host', host, '--listen-insecure'])).listen.host).toBe(host);
     },

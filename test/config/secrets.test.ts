@@ -152,8 +152,20 @@ describe('a secret’s file is refused', () => {
       { '/etc/ms/b.yaml': oneVault('a'), '/etc/ms/a': { link: '/etc/a' }, '/etc/a': SECRET },
       'the path of the secret leads out of its folder by a link; write the whole path',
     ],
+    [
+      { ...file({ content: SECRET }), '/etc/ms': { mode: 0o775 } },
+      'the file of the secret could be exchanged: others can write the folder /etc/ms on its way (mode 0775); allowed: chmod go-w',
+    ],
   ])('%#: %s', async (files, message) => {
     expect(await faultsOf(given(files))).toEqual([`${place}: ${message}`]);
+  });
+
+  test('for itself and for its folder, both told at once', async () => {
+    const files = { ...file({ content: SECRET, mode: 0o644 }), '/etc': { uid: 1001 } };
+    expect(await faultsOf(given(files))).toEqual([
+      expect.stringContaining('others can read the file of the secret (mode 0644)'),
+      expect.stringContaining('the folder /etc on its way belongs to user 1001'),
+    ]);
   });
 
   test('as a value that is none, without showing it', async () => {
@@ -193,17 +205,28 @@ describe('nothing shows a secret', () => {
     expect(after.digest).not.toBe(before.digest);
     expect(moved.digest).toBe(before.digest);
     const [change] = diff(before, after, [...TABLE, extra[1]!]);
-    expect(change).toMatchObject({ key: 'vaults', apply: 'hot' });
+    expect(change).toMatchObject({ key: 'vaults', apply: 'hot', items: 'changed 1' });
     expect(JSON.stringify(change)).not.toContain('horse');
   });
 
   test('a key that is a secret’s file counts in the digest by its content', async () => {
-    const digestOf = async (path: string, content: string) => {
+    const loaded = (path: string, content: string) => {
       const env = { MEMORYSTREAMER_VAULT_SECRET_FILE: path };
-      return (await load({ table, env, files: fakeFiles({ [path]: content }) })).digest;
+      return load({ table, env, files: fakeFiles({ [path]: content }) });
     };
-    expect(await digestOf('/run/b', SECRET)).toBe(await digestOf('/run/a', SECRET));
-    expect(await digestOf('/run/a', 'other')).not.toBe(await digestOf('/run/a', SECRET));
+    const [first, moved, other] = [
+      await loaded('/run/a', SECRET),
+      await loaded('/run/b', SECRET),
+      await loaded('/run/a', 'other'),
+    ];
+    expect(moved.digest).toBe(first.digest);
+    expect(other.digest).not.toBe(first.digest);
+    expect(diff(first, other, table)).toEqual([
+      {
+        ...{ key: 'vault.secretFile', apply: 'hot' },
+        ...{ before: '/run/a', after: '/run/a', items: 'another secret' },
+      },
+    ]);
   });
 
   test('what was revealed can be changed without harm', () => {

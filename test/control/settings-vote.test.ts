@@ -8,6 +8,13 @@ const OLD: HotSettings = {
   subscriptionsMax: 1,
   publicationsMax: 1,
   idleStrategy: 'block',
+  auth: {
+    isRequired: false,
+    isKeyingRequired: false,
+    handshakeTimeoutMs: 100,
+    pendingMax: 1,
+    areInsecureTokensTaken: false,
+  },
 };
 const NEW: HotSettings = { ...OLD, heartbeatMs: 200 };
 
@@ -17,6 +24,10 @@ let shards: number[];
 let signalled: number[];
 let expire: () => void;
 let timers: number;
+/** Versions that were live when the rest was committed. */
+let commits: (number | undefined)[];
+
+const committed = (): void => void commits.push(page.live()?.version);
 
 beforeEach(() => {
   page = new SettingsPage(new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true }), 0);
@@ -24,6 +35,7 @@ beforeEach(() => {
   shards = [1, 2];
   signalled = [];
   timers = 0;
+  commits = [];
   vote = new SettingsVote({
     page,
     shards: () => shards,
@@ -50,7 +62,7 @@ async function outcome(applying: Promise<void>): Promise<string> {
 describe('new settings', () => {
   test('are live once all have voted for them, and applied once all run with them', async () => {
     let isDone = false;
-    const applying = vote.apply(NEW).then(() => (isDone = true));
+    const applying = vote.apply(NEW, committed).then(() => (isDone = true));
     expect(signalled).toEqual([1, 2]);
     vote.voted(1, offer(), undefined);
     await settled();
@@ -59,6 +71,7 @@ describe('new settings', () => {
     await settled();
     expect(page.live()).toEqual({ version: 2, settings: NEW });
     expect(signalled).toEqual([1, 2, 1, 2]);
+    expect(commits).toEqual([2]);
     vote.runs(2, 2);
     await settled();
     expect(isDone).toBe(false);
@@ -68,23 +81,24 @@ describe('new settings', () => {
   });
 
   test('are withdrawn where one votes against them', async () => {
-    const applying = outcome(vote.apply(NEW));
+    const applying = outcome(vote.apply(NEW, committed));
     vote.voted(1, offer(), undefined);
     vote.voted(2, offer(), 'no room');
     expect(await applying).toBe('MS_ERR_RELOAD: shard 2: no room');
     expect(page.offered()).toBeUndefined();
     expect(page.live()).toEqual({ version: 1, settings: OLD });
+    expect(commits).toEqual([]);
     expect(timers).toBe(0);
   });
 
   test('are withdrawn where one does not answer in time, and another attempt is judged anew', async () => {
-    const applying = outcome(vote.apply(NEW));
+    const applying = outcome(vote.apply(NEW, committed));
     const late = offer();
     vote.voted(1, late, undefined);
     expire();
     expect(await applying).toBe('MS_ERR_RELOAD: no answer within 2000 ms of shard 2');
     expect(page.live()).toEqual({ version: 1, settings: OLD });
-    const again = outcome(vote.apply(NEW));
+    const again = outcome(vote.apply(NEW, committed));
     // The late vote is for what was withdrawn.
     vote.voted(2, late, undefined);
     vote.voted(1, offer(), undefined);
@@ -96,10 +110,11 @@ describe('new settings', () => {
     vote.runs(1, 2);
     vote.runs(2, 2);
     expect(await again).toBe('applied');
+    expect(commits).toEqual([2]);
   });
 
   test('do not wait for a shard that has died', async () => {
-    const applying = outcome(vote.apply(NEW));
+    const applying = outcome(vote.apply(NEW, committed));
     vote.voted(1, offer(), undefined);
     shards = [1];
     vote.forget(2);
@@ -109,7 +124,7 @@ describe('new settings', () => {
   });
 
   test('count as applied where all have agreed and one is late to take them over', async () => {
-    const applying = outcome(vote.apply(NEW));
+    const applying = outcome(vote.apply(NEW, committed));
     vote.voted(1, offer(), undefined);
     vote.voted(2, offer(), undefined);
     await settled();
@@ -120,15 +135,17 @@ describe('new settings', () => {
   });
 
   test('come one after another', async () => {
-    const applying = outcome(vote.apply(NEW));
-    expect(await outcome(vote.apply(OLD))).toBe('MS_ERR_RELOAD: another change is under way');
+    const applying = outcome(vote.apply(NEW, committed));
+    expect(await outcome(vote.apply(OLD, committed))).toBe(
+      'MS_ERR_RELOAD: another change is under way',
+    );
     vote.voted(1, offer(), 'no');
     expect(await applying).toMatch(/^MS_ERR_RELOAD: shard 1/);
   });
 
   test('are live at once where there is no shard', async () => {
     shards = [];
-    expect(await outcome(vote.apply(NEW))).toBe('applied');
+    expect(await outcome(vote.apply(NEW, committed))).toBe('applied');
     expect(page.live()!.version).toBe(2);
   });
 });

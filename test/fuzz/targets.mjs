@@ -8,7 +8,7 @@ import { ingest } from './ingest.mjs';
 import * as naive from './naive.mjs';
 
 /** Names of the targets, and how each is made of the modules that were built with counters. */
-export const TARGETS = { decoder, ingest, handshake, subject, config };
+export const TARGETS = { decoder, ingest, handshake, subject, config, yaml, toml };
 
 /** The target, the arrays that its edges are counted in, and which kernels' those behind the first are. */
 export async function loadTarget(name, built) {
@@ -371,7 +371,7 @@ async function subject(load) {
   };
 }
 
-// ---- config: a file's text ----
+// ---- config: a file's text, as JSON ----
 
 async function config(load) {
   const { readJson } = await load('config/json.js');
@@ -440,6 +440,120 @@ async function config(load) {
       }
       assert.equal(isJson, true, 'taken');
       assert.equal(JSON.stringify(value), JSON.stringify(expected));
+    },
+  };
+}
+
+// ---- yaml, toml: what was read, written as JSON, is read as the same; what is refused has a place in the text ----
+
+async function yaml(load) {
+  const { readYaml } = await load('config/yaml.js');
+  const { readJson } = await load('config/json.js');
+  return readerTarget(await load('config/node.js'), readYaml, [readYaml, readJson], {
+    seeds: [
+      'listen: {port: 1}\nlist:\n  - a: 1.5e3\n    b: ~\n  - [true, "x\\u0041"]\n',
+      '? a\n: |\n  text\n  more\nb: >-\n  folded\n\n  it\n',
+      "%YAML 1.2\n---\n'it''s': 0x1F # said\n...\n",
+    ],
+    words: [
+      ...[
+        '- ',
+        ': ',
+        '? ',
+        '\n  ',
+        '\n',
+        '|+',
+        '>-',
+        '&a ',
+        '*a',
+        '!!int ',
+        '<<: ',
+        '---\n',
+        '...',
+      ],
+      ...[
+        '{',
+        '}',
+        '[',
+        ']',
+        ',',
+        '"',
+        "'",
+        '#',
+        '%',
+        '\\x41',
+        '__proto__: 1',
+        '[[[[[[[[',
+        ']]]]]]]]',
+        '- - - - - - - - ',
+        '.inf',
+        '0o17',
+        '\t',
+      ],
+    ],
+  });
+}
+
+async function toml(load) {
+  const { readToml } = await load('config/toml.js');
+  const { readJson } = await load('config/json.js');
+  return readerTarget(await load('config/node.js'), readToml, [readJson], {
+    seeds: [
+      'a = 1\n[listen]\nport = 0x1F\n[[list]]\nb.c = "x\\u0041"\n[[list]]\n',
+      'x = { y = [1, 2.5e3, true], \'z\' = """\nlines\n""" }\n',
+      'd = 2026-11-24T10:00:00Z\n',
+    ],
+    words: [
+      ...['[', ']', '[[', ']]', '=', '.', ',', '{', '}', '"', "'", '"""', "'''", '#', '\n', '\r\n'],
+      ...[
+        'a.b',
+        '"__proto__" = 1',
+        'a = [[[[[[[[',
+        '[[[[[[[[',
+        ']]]]]]]]',
+        'a.a.a.a.a.a.a.a.',
+        'inf',
+        'nan',
+        '0b1',
+        '1_000',
+        '\\u0041',
+        '07:32:00',
+        '\\',
+        '\t',
+      ],
+    ],
+  });
+}
+
+function readerTarget({ DEPTH_MAX, plain, SyntaxFault }, read, again, { seeds, words }) {
+  function assertSound(node, depth, length) {
+    assert.ok(depth <= DEPTH_MAX + 1, 'too deep');
+    assert.ok(node.at >= 0 && node.at <= length, `a place beyond the text: ${node.at}`);
+    if (node.kind === 'list') for (const item of node.items) assertSound(item, depth + 1, length);
+    if (node.kind !== 'group') return;
+    for (const { at, node: inner } of node.entries.values()) {
+      assert.ok(at >= 0 && at <= length, `a name's place beyond the text: ${at}`);
+      assertSound(inner, depth + 1, length);
+    }
+  }
+  return {
+    seeds: seeds.map(text),
+    words: words.map(text0),
+    run(input) {
+      const source = input.toString('utf8');
+      let root;
+      try {
+        root = read(source);
+      } catch (error) {
+        if (!(error instanceof SyntaxFault)) throw error;
+        assert.ok(error.at >= 0 && error.at <= source.length, `refused at ${error.at}`);
+        return;
+      }
+      assertSound(root, 0, source.length);
+      const json = JSON.stringify(plain(root));
+      // JSON has no infinity, and what stands for it is another value.
+      if (json.includes('null')) return;
+      for (const reader of again) assert.equal(JSON.stringify(plain(reader(json))), json);
     },
   };
 }

@@ -175,18 +175,12 @@ const scenarios = [
   'codec',
   'log',
   'config',
+  'reload',
 ];
 /** Figures of the generator, in which it counts what it received, and of what it did not see. */
 const received = [
-  'throughput',
-  'streams',
-  'fanin',
-  'fanout',
-  'latency',
-  'rtt',
-  'storm',
-  'replay',
-  'wakeup',
+  ...['throughput', 'streams', 'fanin', 'fanout', 'latency', 'rtt', 'storm', 'replay', 'wakeup'],
+  'reload',
 ];
 
 function perf(args: string[], env: NodeJS.ProcessEnv = process.env) {
@@ -230,7 +224,7 @@ describe('the benchmark script', () => {
     const [first] = results['throughput']!.figures;
     expect(first!.runs[0]!.payloadChecks).toBe(first!.runs[0]!.delivered);
     expect(readFileSync(join(scratch, 'smoke.html'), 'utf8')).toContain('A smoke run');
-  }, 120_000);
+  }, 300_000);
 
   it('measures another build as one more peer', async () => {
     const out = join(scratch, 'beside.json');

@@ -124,6 +124,18 @@ describe('the load generator, keyed', () => {
     expect(report).toMatchObject({ corrupt: 1, gaps: 0, error: '' });
   });
 
+  it('makes many connections that prove themselves, and counts how they end', async () => {
+    const target = ['handshake', '--port', String(broker.port)];
+    const many = [...target, '--total', '40', '--outstanding', '8'];
+    const good = await generate(...many, ...key());
+    expect(good).toMatchObject({ attempts: 40, welcomed: 40, refused: 0, closed: 0, error: '' });
+    // Those of another one's secret; no more than the broker looks at in a minute.
+    const bad = await generate(...many, '--key-id', 'all', '--secret-file', files.path('token'));
+    expect(bad).toMatchObject({ attempts: 40, welcomed: 0, refused: 40, closed: 0 });
+    const timed = await generate(...target, ...key(), '--rate', '200', '--seconds', '0.1');
+    expect(timed).toMatchObject({ attempts: 20, welcomed: 20 });
+  });
+
   it('says that it was refused, without the secret', async () => {
     const wrong = files.file('wrong.secret', 'another secret of 32 bytes, not it');
     const args = ['throughput', '--port', String(broker.port), '--key-id', 'all'];
@@ -155,6 +167,6 @@ describe('the scripts', () => {
     const { stdout } = await run(process.execPath, ['perf/handshake.mjs', '--smoke'], {
       cwd: root,
     });
-    expect(stdout).toMatch(/connections\/s[^]*alone[^]*bad attempts/);
+    expect(stdout).toMatch(/hmac-sha256, 8 at once[^]*beyond the limit[^]*alone[^]*bad attempts/);
   });
 });

@@ -1,8 +1,9 @@
 // Keyed, authenticated and bound clients of the running broker, beside those that are none of it.
 import { randomBytes } from 'node:crypto';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { connect } from '../../src/client/client.js';
 import * as codes from '../../src/frame/codes.js';
+import type { ClientCredential } from '../../src/frame/handshake.js';
 import { errorName } from '../../src/frame/names.js';
 import { endBrokers, startBroker, type Broker } from '../support/broker.js';
 import { Bystander, undisturbed } from '../support/bystander.js';
@@ -198,6 +199,36 @@ describe('a broker that asks everybody', () => {
     all.publish(known.stream, 1, [payloadOf(1, 10)]);
     await bound.until(() => bound.book(known.stream).frames === 1, 'what it may have');
     expect([...bound.streams.keys()]).toEqual([known.stream]);
+  });
+
+  it('lets nobody in from where too many have failed, for a while, and keeps who is in', async () => {
+    const auth = { required: true, attemptsPerMinute: 60 };
+    const guarded = await startBroker('--shards', '1', '--config', files.configuration(auth));
+    const inside = await Peer.prove(guarded.port, KEY);
+    const { stream } = await inside.open('inside');
+    const wrong = { ...KEY, secret: randomBytes(32) };
+    const knock = async (credential: ClientCredential): Promise<string> =>
+      Peer.prove(guarded.port, credential).then(
+        () => 'taken',
+        (error: unknown) => (error as Error).message,
+      );
+    /** Whatever he says. */
+    const isBarred = async (): Promise<boolean> => {
+      const peer = await Peer.connect(guarded.port);
+      peer.send({ type: codes.TYPE_GOODBYE });
+      const frame = await peer.take(() => true, 'what it is told');
+      if (frame.type === codes.TYPE_ERROR) expect(errorName(frame.code)).toBe('AUTH_FAILED');
+      return frame.type === codes.TYPE_ERROR;
+    };
+    for (let tries = 0; !(await isBarred()); tries++) {
+      expect(tries, 'failures until the address is barred').toBeLessThan(1000);
+      expect(await knock(wrong)).toContain('AUTH_FAILED');
+    }
+    inside.publish(stream, 1, [Buffer.from('still here')]);
+    await inside.ackedUpTo(stream, 1);
+    await guarded.logged('too many failures from this address');
+    // One failure is forgiven each second.
+    await vi.waitUntil(async () => (await knock(KEY)) === 'taken', { timeout: 20_000 });
   });
 
   it('is spoken to by the client library', async () => {

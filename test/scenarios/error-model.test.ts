@@ -5,6 +5,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import * as codes from '../../src/frame/codes.js';
 import { PAYLOAD_BYTES_MAX } from '../../src/frame/layout.js';
 import { errorName, isFatal, PROTOCOL_ERRORS } from '../../src/frame/names.js';
+import { planArea } from '../../src/shards/area.js';
+import { POOL_LARGE_STASHES, POOL_RECEIVE_BLOCKS } from '../../src/shards/layout.js';
 import { endBrokers, startBroker, type Broker } from '../support/broker.js';
 import { Bystander, undisturbed } from '../support/bystander.js';
 import { BOUND, Credentials, KEY } from '../support/credentials.js';
@@ -228,10 +230,61 @@ describe('each code', () => {
     expect(stuck.book(stream).frames).toBeGreaterThanOrEqual(1000);
   });
 
-  it('and no other, but INTERNAL, which takes a fault of the broker’s own', () => {
-    const here = [...PROVOCATIONS.keys(), codes.CODE_SERVER_FULL, codes.CODE_SHUTTING_DOWN];
+  it('INTERNAL', async () => {
+    const arenaBytes = 16 * 1024 * 1024;
+    const args = ['--shards', '1', '--memory-arena', `${arenaBytes}`];
+    args.push('--streams-default-retention-bytes', '65536', '--slow-consumer-timeout', '10m');
+    const small = await startBroker(...args);
+    const inside = await Bystander.start(small.port, 'bystander');
+    const plan = planArea({ arenaBytes, shards: 1, connections: 1, streams: 1 });
+    const rowsOf = (pool: number): number => plan.poolRows[pool]!;
+    // A log that is full for as long as its reader has no credit.
+    const reader = await Peer.connect(small.port);
+    await reader.subscribe('full', { credit: 0 });
+    const filler = await Peer.connect(small.port);
+    const { stream } = await filler.open('full');
+    const payloads = Array.from({ length: 20 }, () => Buffer.alloc(4000));
+    filler.publish(stream, 1, payloads);
+    await filler.ackedUpTo(stream, 10);
+    /** One that has sent so many bytes of a frame, and whose bytes are in a stash by now. */
+    const halfway = async (payloadBytes: number, sentBytes: number): Promise<[Peer, Buffer]> => {
+      const peer = await Peer.connect(small.port);
+      await peer.open('full');
+      const whole = encode({ ...DATA, stream, payload: Buffer.alloc(payloadBytes) });
+      const asked = encode({ type: codes.TYPE_PING, sequence: 99n });
+      await peer.write(Buffer.concat([asked, whole.subarray(0, sentBytes)]));
+      await peer.takeType(codes.TYPE_PONG);
+      return [peer, whole.subarray(sentBytes)];
+    };
+    // Their beginnings are in small stashes, and then all large ones are taken by others.
+    const many = rowsOf(POOL_RECEIVE_BLOCKS) + 2;
+    const halves: [Peer, Buffer][] = [];
+    for (let i = 0; i < many; i++) halves.push(await halfway(2000, 500));
+    const greedy: [Peer, Buffer][] = [];
+    for (let i = rowsOf(POOL_LARGE_STASHES); i > 0; i--) greedy.push(await halfway(9000, 2000));
+    // Complete, they are frames that the log does not take: each has a whole block to wait in, and the last have none.
+    for (const [peer, rest] of halves) await peer.write(rest);
+    const told = ([peer]: [Peer, Buffer]): boolean => peer.seen.has(codes.TYPE_ERROR);
+    const isTold = () => halves.some(told);
+    await Promise.race(halves.map(([peer]) => peer.until(isTold, 'the first who finds no room')));
+    const [unlucky] = halves.find(told)!;
+    const error = await unlucky.takeError();
+    expect(errorName(error.code)).toBe('INTERNAL');
+    expect(error.payload.toString()).toBe('no memory is left to receive into');
+    await unlucky.until(() => unlucky.isEnded, 'the end after a fatal error');
+    await small.until(() => small.logs.some(({ code }) => code === 'INTERNAL'), 'the log');
+    const line = small.logs.find(({ code }) => code === 'INTERNAL')!;
+    expect(line).toMatchObject({ level: 50, reason: 'no memory is left to receive into' });
+    for (const peer of [reader, filler, ...[...halves, ...greedy].map(([one]) => one)])
+      peer.destroy();
+    const account = await inside.stop();
+    expect(account).toEqual(undisturbed(account));
+  });
+
+  it('and there is no other', () => {
+    const here = [codes.CODE_SERVER_FULL, codes.CODE_SHUTTING_DOWN, codes.CODE_INTERNAL];
     const all = PROTOCOL_ERRORS.map(({ code }) => code);
-    expect(new Set([...here, codes.CODE_INTERNAL])).toEqual(new Set(all));
+    expect(new Set([...PROVOCATIONS.keys(), ...here])).toEqual(new Set(all));
   });
 });
 

@@ -1,5 +1,6 @@
 /** Who a connection is, and what it may do, on shards over the fake system. */
 import { randomBytes } from 'node:crypto';
+import { serialize } from 'node:v8';
 import { describe, expect, test } from 'vitest';
 import * as codes from '../../src/frame/codes.js';
 import type { ClientCredential } from '../../src/frame/handshake.js';
@@ -238,6 +239,34 @@ describe('before it is known who it is', () => {
     world.run();
     for (const secret of secrets) expect(arena.includes(secret)).toBe(false);
   });
+});
+
+test('between control and shards pass digests, proofs and the keys of one connection; no secret, and no token', () => {
+  const world = harness(CLOSED);
+  const peer = world.connect();
+  expect(peer.greet(key)).toBe('WELCOME siphash-2-4');
+  expect(world.connect().greet(token)).toBe('WELCOME xxh64');
+  for (const who of [
+    { ...key, secret: randomBytes(32) },
+    { ...token, token: `${TOKEN}!` },
+  ]) {
+    expect(world.connect().greet(who)).toMatch('ERROR AUTH_FAILED');
+  }
+  const types = world.exchanged.map(({ type }) => type).filter((type) => type !== 'log');
+  expect(types).toEqual(Array.from({ length: 4 }, () => ['authenticate', 'authenticated']).flat());
+  const passed = serialize(world.exchanged);
+  const row = world.field(peer, layout.CONNECTION_KEYS);
+  const at = world.kernels[1]!.rowAt(layout.POOL_KEYS, row) >>> 0;
+  const arena = Buffer.from(world.memory.buffer);
+  // This is what would be found of it.
+  expect(passed.includes(arena.subarray(at, at + 16))).toBe(true);
+  for (const secret of [SECRET, Buffer.from(TOKEN)]) {
+    for (const form of ['latin1', 'base64', 'hex'] as const) {
+      const part = secret.toString(form).slice(0, 16);
+      expect(passed.includes(part), form).toBe(false);
+      expect(arena.includes(part), form).toBe(false);
+    }
+  }
 });
 
 describe('what it may do', () => {

@@ -104,7 +104,7 @@ test('a large payload is sent from the log, between small ones that are copied',
 test.each([
   ['small ones', 3000, 100],
   ['large ones', 400, COPIED + 1],
-  ['empty ones', 5000, 0],
+  ['empty ones', 10_000, 0],
 ])('more %s than one send takes: the others go with the next one', (_what, count, bytes) => {
   const one = world({ arenaBytes: 64 * 1024 * 1024, retentionBytes: 32 * 1024 * 1024 });
   // All are in the log before the first is sent.
@@ -117,7 +117,7 @@ test.each([
   one.h.run();
   expect(received(one.subscriber)).toEqual(payloads);
   expect(Math.max(...sends)).toBeLessThanOrEqual(layout.KEYED_SEND_BYTES_MAX);
-  expect(Math.max(...sends)).toBeGreaterThan(layout.KEYED_SEND_BYTES_MAX - 4096);
+  expect(Math.max(...sends)).toBeGreaterThan(layout.KEYED_SEND_BYTES_MAX / 2);
 });
 
 test('a frame that is cut by the socket goes on where it was cut, at every byte', () => {

@@ -18,6 +18,20 @@ const SETTINGS: HotSettings = {
   subscriptionsMax: 4,
   publicationsMax: 5,
   idleStrategy: 'backoff',
+  auth: {
+    isRequired: false,
+    isKeyingRequired: false,
+    handshakeTimeoutMs: 100,
+    pendingMax: 7,
+    areInsecureTokensTaken: true,
+  },
+};
+const OTHER_AUTH: HotSettings['auth'] = {
+  isRequired: true,
+  isKeyingRequired: true,
+  handshakeTimeoutMs: 2 ** 31 - 1,
+  pendingMax: 1_000_000,
+  areInsecureTokensTaken: false,
 };
 
 function page(): { page: SettingsPage; memory: WebAssembly.Memory } {
@@ -41,7 +55,12 @@ describe('the page', () => {
   test('an offer is not live until it is committed, and gone once it is withdrawn', () => {
     const { page: settings } = page();
     settings.begin(SETTINGS);
-    const other: HotSettings = { ...SETTINGS, heartbeatMs: 5, idleStrategy: 'spin' };
+    const other: HotSettings = {
+      ...SETTINGS,
+      heartbeatMs: 5,
+      idleStrategy: 'spin',
+      auth: OTHER_AUTH,
+    };
     const offer = settings.offer(other);
     expect(settings.offered()).toEqual({ offer, settings: other });
     expect(settings.live()).toEqual({ version: 1, settings: SETTINGS });
@@ -79,6 +98,7 @@ describe('the page', () => {
       subscriptionsMax: (n % 60_000) + 1,
       publicationsMax: (n % 60_000) + 1,
       idleStrategy: 'block',
+      auth: { ...OTHER_AUTH, handshakeTimeoutMs: n, pendingMax: n, isRequired: n % 2 === 1 },
     });
     settings.begin(whole(1));
     const file = fileURLToPath(new URL('../../dist/shards/settings.js', import.meta.url));
@@ -92,6 +112,9 @@ describe('the page', () => {
            const { version, settings } = page.live();
            if (settings.heartbeatMs !== settings.slowConsumerTimeoutMs) torn++;
            if (settings.heartbeatMs !== version) torn++;
+           const { auth } = settings;
+           if (auth.handshakeTimeoutMs !== version || auth.pendingMax !== version) torn++;
+           if (auth.isRequired !== (version % 2 === 1)) torn++;
            if (settings.subscriptionsMax !== settings.publicationsMax) torn++;
            if (version < last) torn++;
            if (version !== last) versions++;
@@ -101,6 +124,8 @@ describe('the page', () => {
        });`,
       { eval: true, workerData: { memory, file, until: 200_000 } },
     );
+    // What a thread said last and its end may be told in one go: both are listened for before it can end.
+    const exited = once(worker, 'exit');
     await once(worker, 'message');
     const report = once(worker, 'message');
     for (let version = 2; version <= 200_000; version++) {
@@ -110,7 +135,7 @@ describe('the page', () => {
     const [{ torn, versions }] = (await report) as [{ torn: number; versions: number }];
     expect(torn).toBe(0);
     expect(versions).toBeGreaterThan(0);
-    await once(worker, 'exit');
+    await exited;
   });
 });
 
@@ -120,6 +145,14 @@ describe('what a shard can run with', () => {
     ['slowConsumerTimeoutMs is 1.5; allowed: 1 to 2147483647', { slowConsumerTimeoutMs: 1.5 }],
     ['subscriptionsMax is 65536; allowed: 1 to 65535', { subscriptionsMax: 65_536 }],
     ['publicationsMax is -1; allowed: 1 to 65535', { publicationsMax: -1 }],
+    [
+      'handshakeTimeoutMs is 0; allowed: 1 to 2147483647',
+      { auth: { ...OTHER_AUTH, handshakeTimeoutMs: 0 } },
+    ],
+    [
+      'pendingMax is 1000001; allowed: 1 to 1000000',
+      { auth: { ...OTHER_AUTH, pendingMax: 1_000_001 } },
+    ],
     ['idleStrategy is none that is known', { idleStrategy: 'sleep' as 'spin' }],
   ])('%s', (fault, change) => {
     expect(settingsFault(SETTINGS)).toBeUndefined();

@@ -69,6 +69,18 @@ describe('a silent client', () => {
   });
 });
 
+test('one that has just come, and is held, is not sent a PING before its time', () => {
+  const h = harness({ settings: { heartbeatMs: 3000 } });
+  h.advance(5000);
+  h.isControlHeld = true;
+  const peer = h.connect();
+  peer.send({ type: codes.TYPE_OPEN, sequence: 1n, payload: json({ subject: 'a' }) });
+  h.advance(900);
+  expect(peer.told()).toEqual([]);
+  h.advance(700);
+  expect(peer.told()).toEqual([expect.stringMatching(/^PING/)]);
+});
+
 test('a held client is sent a PING at least every half heartbeat, and is not taken for dead', () => {
   const h = harness({
     retentionBytes: 64 * KIB,

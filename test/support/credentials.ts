@@ -23,6 +23,7 @@ export const TOKEN_CREDENTIAL: ClientCredential = { method: 'token', token: TOKE
 
 export class Credentials {
   readonly folder = mkdtempSync(join(tmpdir(), 'memorystreamer-'));
+  #configurations = 0;
 
   constructor() {
     this.file('all.secret', `${SECRET}\n`);
@@ -41,11 +42,11 @@ export class Credentials {
     return join(this.folder, name);
   }
 
-  /** A configuration's path. */
+  /** A configuration's path; each has a file of its own, for brokers notice when theirs changes. */
   configuration(auth: object): string {
     const method = 'hmac-sha256';
     return this.file(
-      'configuration.json',
+      `configuration-${++this.#configurations}.json`,
       JSON.stringify({
         auth,
         credentials: [

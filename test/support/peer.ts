@@ -150,7 +150,7 @@ export class Peer {
   isEnded = false;
   isClosed = false;
   error: Error | undefined;
-  /** By HELLO only: the shard that serves it. */
+  /** By WELCOME only: the shard that serves it. */
   shard = 0;
   readonly #watched = new Watched();
   readonly #answersPing: boolean;
@@ -186,8 +186,7 @@ export class Peer {
   static async greet(port: number, options: PeerOptions = {}): Promise<Peer> {
     const peer = await Peer.connect(port, options);
     const welcome = await peer.request(codes.TYPE_HELLO, { versions: [1], client: 'scenario/1' });
-    const { connection } = parse(welcome) as { connection: string };
-    peer.shard = Number.parseInt(connection, 10);
+    peer.#welcome(welcome);
     return peer;
   }
 
@@ -221,7 +220,13 @@ export class Peer {
     if (isFault(greeted)) throw new Error(greeted.fault);
     if (greeted.keys) keyed.set(greeted.keys);
     keyed.decoder.oneByOne = false;
+    peer.#welcome(answer);
     return peer;
+  }
+
+  #welcome(frame: Frame): void {
+    const { connection } = parse(frame) as { connection: string };
+    this.shard = Number.parseInt(connection, 10);
   }
 
   async #exchange(type: number, payload: Uint8Array): Promise<Frame> {

@@ -6,19 +6,21 @@
 import { expect, onTestFinished } from 'vitest';
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '../../src/clock.js';
+import type { CredentialEntry } from '../../src/config/credentials.js';
 import { Authenticator, type Credential } from '../../src/control/authenticator.js';
+import { Principals } from '../../src/control/principals.js';
 import { Registry } from '../../src/control/registry.js';
 import { createArena, type Geometry, writeThreadNode } from '../../src/ring/arena.js';
 import type { RandomBytes } from '../../src/frame/handshake.js';
 import { assertInvariants } from '../../src/ring/invariants.js';
 import * as ring from '../../src/ring/layout.js';
 import { connectionSlots, planArea, sharedBytes, writeArea } from '../../src/shards/area.js';
-import type { AuthSettings, ShardSettings } from '../../src/shards/context.js';
+import type { ShardSettings } from '../../src/shards/context.js';
 import { type BrokerKernel, loadKernel } from '../../src/shards/kernel.js';
 import * as layout from '../../src/shards/layout.js';
 import type { ControlLink, ControlMessage, ShardMessage } from '../../src/shards/messages.js';
 import { ALL_ALLOWED, type Permissions } from '../../src/shards/permissions.js';
-import { SettingsPage } from '../../src/shards/settings.js';
+import { SettingsPage, type AuthSettings } from '../../src/shards/settings.js';
 import { Shard } from '../../src/shards/shard.js';
 import { SharedArea } from '../../src/shards/shared.js';
 import { FakeSys, type FakeOptions } from '../../src/sys/fake.js';
@@ -39,13 +41,17 @@ export interface HarnessOptions extends FakeOptions {
   settings?: Partial<Omit<ShardSettings, 'auth'>>;
   auth?: Partial<AuthSettings>;
   /** Who may connect, and what each may do. */
-  credentials?: readonly (Credential & { permissions?: Partial<Permissions> })[];
+  credentials?: readonly HarnessCredential[];
   attemptsPerMinute?: number;
   /** In place of the system's, where an exchange is to be the same each time. */
   random?: RandomBytes;
   /** In place of the package's. */
   kernelFile?: URL;
 }
+
+export type HarnessCredential = Omit<Credential, 'principal'> & {
+  permissions?: Partial<Permissions>;
+};
 
 /** Counts what moves, and lets a test act while a shard blocks. */
 export class CountingSys extends FakeSys {
@@ -103,11 +109,15 @@ export class Harness {
   readonly registry: Registry;
   readonly authenticator: Authenticator;
   readonly logged: ShardMessage[] = [];
+  /** Addresses that the authenticator has barred. */
+  readonly barred: string[] = [];
   /** What the authenticator has logged. */
   readonly warnings: object[] = [];
   readonly shards: Shard[] = [];
   readonly kernels: BrokerKernel[] = [];
   readonly peers: TestPeer[] = [];
+  /** All that has passed between control and the shards, either way. */
+  readonly exchanged: (ControlMessage | ShardMessage)[] = [];
   /** What shards said that is not the registry's: `1 quiesced`. */
   readonly heard: string[] = [];
   readonly eventfds: number[] = [];
@@ -118,6 +128,7 @@ export class Harness {
   /** By shard: the version of the settings that it said to run with. */
   readonly runsWith: number[] = [];
   nowMs = 1000;
+  readonly principals = new Principals();
   readonly #settings: ShardSettings;
   readonly #random: RandomBytes;
   readonly #kernelFile: URL;
@@ -149,10 +160,6 @@ export class Harness {
         handshakeTimeoutMs: 10_000,
         pendingMax: 1024,
         areInsecureTokensTaken: false,
-        permissions: (options.credentials ?? []).map(({ permissions }) => ({
-          ...ALL_ALLOWED,
-          ...permissions,
-        })),
         ...options.auth,
       },
       ...options.settings,
@@ -177,9 +184,10 @@ export class Harness {
     this.#listenFd = this.sys.listen('127.0.0.1', 0, 1024);
     let epoch = 1000n;
     this.authenticator = new Authenticator({
-      credentials: options.credentials ?? [],
+      credentials: this.principals.exchange(entriesOf(options.credentials ?? [])).credentials,
       attemptsPerMinute: options.attemptsPerMinute ?? 60,
       random: this.#random,
+      barred: (address) => void this.barred.push(address),
       clock: { wallMs: () => this.nowMs, monotonicMs: () => this.nowMs },
       log: {
         warn: (fields: object, text?: string) => void this.warnings.push({ ...fields, text }),
@@ -212,7 +220,10 @@ export class Harness {
     const inbox: ControlMessage[] = [];
     this.#inboxes[thread] = inbox;
     const control: ControlLink = {
-      post: (message) => this.#toControl.push({ shard: thread, message }),
+      post: (message) => {
+        this.exchanged.push(structuredClone(message));
+        this.#toControl.push({ shard: thread, message });
+      },
       receive: () => inbox.shift(),
     };
     const clock: Clock = { wallMs: () => this.nowMs, monotonicMs: () => this.nowMs };
@@ -227,6 +238,7 @@ export class Harness {
       control,
       clock,
       settings: this.#settings,
+      principals: this.principals.all,
       settingsPage: this.settingsPage,
       randomBytes: this.#random,
       areaAt: this.areaAt(thread),
@@ -242,8 +254,25 @@ export class Harness {
 
   /** A message of control, with its signal. */
   order(shard: number, message: ControlMessage): void {
+    this.exchanged.push(structuredClone(message));
     this.#inboxes[shard]!.push(message);
     this.sys.eventfdSignal(this.eventfds[shard]!);
+  }
+
+  /** As control makes other settings live. */
+  setAuth(auth: Partial<AuthSettings>): void {
+    const { serverName, ...settings } = this.#settings;
+    expect(serverName).not.toBe('');
+    this.settingsPage.begin({ ...settings, auth: { ...settings.auth, ...auth } });
+    for (const shard of this.#running) this.sys.eventfdSignal(this.eventfds[shard]!);
+  }
+
+  /** As control exchanges those who may connect. */
+  exchange(credentials: readonly HarnessCredential[], attemptsPerMinute = 60): void {
+    const exchange = this.principals.exchange(entriesOf(credentials));
+    this.authenticator.exchange({ credentials: exchange.credentials, attemptsPerMinute });
+    const { gone, principals } = exchange;
+    for (const shard of this.#running) this.order(shard, { type: 'principals', gone, principals });
   }
 
   orderAll(type: 'drain' | 'finish' | 'abort'): void {
@@ -414,6 +443,13 @@ export class Harness {
     expect(this.pinnedSegments(), 'pinned segments').toEqual([]);
     this.assertSound();
   }
+}
+
+function entriesOf(credentials: readonly HarnessCredential[]): CredentialEntry[] {
+  return credentials.map(({ permissions, ...rest }) => ({
+    ...rest,
+    permissions: { ...ALL_ALLOWED, ...permissions },
+  }));
 }
 
 /** A harness that is looked through when its test ends. */

@@ -304,6 +304,18 @@ const alone = {
     'What a start takes, and reading the configuration in it.',
     { what: (f) => f.title, ms: (f) => f.ms, spread: (f) => percent(f.spread) },
   ],
+  reload: [
+    'Reload under full load',
+    'A broker with 1,000 busy connections takes over changed configurations; one pair beside them says what a message takes.',
+    {
+      reloads: (f) => f.period,
+      'frames/s': (f) => f.framesPerSecond,
+      'longest gap between turns ms': (f) => f.gapMs,
+      'p50 us': (f) => f.p50Us,
+      'p99 us': (f) => f.p99Us,
+      'max us': (f) => f.maxUs,
+    },
+  ],
 };
 
 function plain(id, { figures }) {

@@ -101,8 +101,9 @@ let payloadAt: usize = 0;
   const header = takeScratch(isCopied ? bytes : FRAME_HEADER_BYTES);
   copyHeader(header, frame, difference);
   if (isCopied) {
-    for (let offset: usize = FRAME_HEADER_BYTES; offset < bytes; offset += 8) {
-      store<u64>(header + offset, load<u64>(frame + offset));
+    // The last step may take eight bytes more than there are, which the next frame is written over.
+    for (let offset: usize = FRAME_HEADER_BYTES; offset < bytes; offset += 16) {
+      v128.store(header + offset, v128.load(frame + offset));
     }
     payloadAt = header + FRAME_HEADER_BYTES;
   } else {

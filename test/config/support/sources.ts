@@ -1,6 +1,6 @@
 /** Configurations from texts, on a large machine, with a file system that is only a table. */
 import { posix } from 'node:path';
-import type { FileContent, Files } from '../../../src/config/files.js';
+import type { FileContent, Files, Place } from '../../../src/config/files.js';
 import {
   loadConfiguration,
   type Configuration,
@@ -19,16 +19,21 @@ export const LARGE: Machine = {
 };
 
 const REGULAR = 0o100000;
+const FOLDER = 0o040000;
+const LINK = 0o120000;
 
 export interface FakeFile {
-  /** Text or bytes; or where a link leads. */
+  /** Text or bytes; or where a link leads; of a folder neither. */
   readonly content?: string | Uint8Array;
   readonly link?: string;
   readonly mode?: number;
   readonly uid?: number;
 }
 
-/** Files by whole path; `mode` is what `stat` says, of a regular file by default. */
+/**
+ * Files by whole path; `mode` is what `stat` says, of a regular file by default. Folders that are not there by themselves
+ * are root's, as links are.
+ */
 export function fakeFiles(table: Readonly<Record<string, string | Uint8Array | FakeFile>>): Files {
   const fail = (code: string, path: string): never => {
     throw Object.assign(new Error(`${code}: ${path}`), { code });
@@ -37,18 +42,27 @@ export function fakeFiles(table: Readonly<Record<string, string | Uint8Array | F
     const found = table[path];
     return typeof found === 'string' || found instanceof Uint8Array ? { content: found } : found;
   };
-  const isFolder = (path: string) => Object.keys(table).some((name) => name.startsWith(`${path}/`));
+  const isFolder = (path: string) =>
+    path === '/' || Object.keys(table).some((name) => name.startsWith(`${path}/`));
   const realPath = (path: string): string => {
     const whole = posix.resolve('/', path);
     for (let end = whole.length; end > 0; end = whole.lastIndexOf('/', end - 1)) {
       const link = at(whole.slice(0, end))?.link;
       if (link !== undefined) return realPath(link + whole.slice(end));
     }
-    if (at(whole) === undefined && whole !== '/' && !isFolder(whole)) fail('ENOENT', path);
+    if (at(whole) === undefined && !isFolder(whole)) fail('ENOENT', path);
     return whole;
   };
   return {
     realPath,
+    print: (path) => JSON.stringify(table[path] ?? path),
+    look(path): Place {
+      const { content, link, mode, uid = 0 } = at(path) ?? {};
+      if (link !== undefined) return { mode: LINK | 0o777, uid, target: link };
+      if (isFolder(path)) return { mode: FOLDER | (mode ?? 0o755), uid };
+      if (content === undefined) fail('ENOENT', path);
+      return { mode: REGULAR | (mode ?? 0o600), uid };
+    },
     list(folder) {
       const prefix = `${realPath(folder)}/`;
       const names = Object.keys(table).filter((path) => path.startsWith(prefix));
