@@ -96,8 +96,8 @@ export interface BrokerKernel extends RingKernel {
 
   /** A turn is over that took so many ns awake; `worked`: there was something to do in it. */
   turnTook(ns: number, worked: boolean): void;
-  /** What is sent from now on is sent so many ns after the turn began. */
-  sendsBegin(ns: number): void;
+  /** What was sent since the last call was sent by so many ns after the turn began. */
+  sendsEnd(ns: number): void;
 }
 
 /** An instance for the calling thread, attached as thread `thread`. `file` is another build, for tests. */

@@ -187,12 +187,14 @@ export const AREA_KEYED_SPANS = 4096;
 export const AREA_KEYED_SCRATCH = 8192;
 export const AREA_METERS = 274432;
 
+export const SPANS_MAX = 32;
+
 // ---- Meters, at AREA_METERS: histograms of what a shard does, written by it alone, read by control (meters.ts) ----
 /** Whether there are any: false in a build that shows what they cost. */
 export const METERED = true as boolean;
 /** ns: from one return of epoll_wait to the next, without the time asleep. */
 export const METER_TURN = 0;
-/** ns: from the turn in which the oldest frame of a span came to its being sent. */
+/** ns: from the turn in which the oldest frame of a span came to the end of the turn that sent it, or to a reading of the clock within. */
 export const METER_DELAY = 1;
 /** DATA frames taken from one stretch of received bytes. */
 export const METER_RECEIVED = 2;
@@ -212,10 +214,15 @@ export const METER_FIRST_BUCKET = 128;
 export const METER_BYTES = METER_FIRST_BUCKET + METER_BUCKETS * 8;
 /** u64, in ns: the longest turn since control took it last, by an exchange for 0. */
 export const AREA_LONGEST_TURN = AREA_METERS + METER_COUNT * METER_BYTES;
+/** u64 each: when the oldest frames of the spans came that were sent since the clock was read. */
+export const AREA_METERED_SENDS = AREA_LONGEST_TURN + 128;
+/** Connections that are sent to between two readings of the clock, the sends to each, and the spans of a send. */
+export const SENDERS_PER_CLOCK = 16;
+export const SENDS_PER_CONNECTION = 4;
+export const METERED_SENDS_MAX = SENDERS_PER_CLOCK * SENDS_PER_CONNECTION * SPANS_MAX;
 /** Whole pages: nothing else lies where control reads. */
-export const AREA_HEADER_BYTES = (AREA_LONGEST_TURN + 8 + 4095) & ~4095;
+export const AREA_HEADER_BYTES = (AREA_METERED_SENDS + METERED_SENDS_MAX * 8 + 4095) & ~4095;
 
-export const SPANS_MAX = 32;
 /** What a span of a send is: the rest of a half-sent frame, control frames, or a cursor's (its number). */
 export const SPAN_REF_REST = -1;
 export const SPAN_REF_OUT = -2;

@@ -8,8 +8,9 @@ export interface ShardMeters {
   /** ns from one return of epoll_wait to the next, without the time asleep, of turns in which there was something to do. */
   readonly turnNs: Histogram;
   /**
-   * ns from the beginning of the turn in which a frame came to its being handed to a socket: of the oldest frame of
-   * each run that one send carries. Frames that were there before the subscription do not count.
+   * ns from the beginning of the turn in which a frame came to the end of the turn that handed it to a socket, or a
+   * reading of the clock within that: of the oldest frame of each run that one send carries. Frames that were there before
+   * the subscription do not count.
    */
   readonly appendToSendNs: Histogram;
   /** DATA frames taken from the bytes of one receive, as far as no control frame lies between them. */

@@ -31,9 +31,6 @@ const RECEIVERS_PER_TURN = 64;
 const RECEIVE_BYTES_PER_TURN = 1_048_576;
 const SENDERS_PER_TURN = 256;
 const RECEIVE_BYTES_BEFORE_GOODBYE = 1_048_576;
-const SENDS_PER_CONNECTION = 4;
-/** After so many connections the clock that their delays are measured by is read again. */
-const SENDERS_PER_CLOCK = 16;
 const NS_PER_MS = 1e6;
 /** `backoff`: the shard polls for so long after it last had something to do, then it blocks. */
 const BACKOFF_MS = 0.2;
@@ -135,6 +132,7 @@ export class Shard {
     this.#signal();
     const isAlive = this.#advanceState();
     this.awakeMs = this.context.clock.monotonicMs();
+    if (this.#worked) this.#meterSends(this.awakeMs);
     return isAlive;
   }
 
@@ -397,21 +395,22 @@ export class Shard {
   // ---- Delivering ----
 
   #deliver(): void {
-    const { kernel } = this.context;
-    for (let i = 0; i < SENDERS_PER_TURN; i++) {
+    const { kernel, clock } = this.context;
+    for (let i = 1; i <= SENDERS_PER_TURN; i++) {
       const slot = kernel.nextToSend();
       if (slot === 0) break;
-      if (i % SENDERS_PER_CLOCK === 0) this.#meterSends();
+      this.#worked = true;
       this.#sendTo(slot);
+      const isClockDue = layout.METERED && i % layout.SENDERS_PER_CLOCK === 0;
+      if (isClockDue) this.#meterSends(clock.monotonicMs());
     }
     if (this.#relieved.length > 0) this.#relieve();
   }
 
-  #meterSends(): void {
-    this.#worked = true;
+  /** What was sent until `nowMs` has its delay by now. */
+  #meterSends(nowMs: number): void {
     if (!layout.METERED) return;
-    const sinceMs = this.context.clock.monotonicMs() - this.#turnBeganMs;
-    this.context.kernel.sendsBegin(sinceMs * NS_PER_MS);
+    this.context.kernel.sendsEnd((nowMs - this.#turnBeganMs) * NS_PER_MS);
   }
 
   /** Connections whose answers have left are heard again; whether DATA waits for them is no matter. */
@@ -428,7 +427,7 @@ export class Shard {
 
   #sendTo(slot: number): void {
     const { kernel } = this.context;
-    for (let i = 0; i < SENDS_PER_CONNECTION; i++) {
+    for (let i = 0; i < layout.SENDS_PER_CONNECTION; i++) {
       const spans = kernel.gather(slot);
       const announced = kernel.announceNeeded();
       if (spans === 0 && announced === 0) {

@@ -98,6 +98,10 @@ test('meters have a bucket for every value, and pages of their own', () => {
   expect(layout.AREA_LONGEST_TURN).toBe(
     layout.AREA_METERS + layout.METER_COUNT * layout.METER_BYTES,
   );
-  expect(layout.AREA_HEADER_BYTES).toBeGreaterThanOrEqual(layout.AREA_LONGEST_TURN + 8);
+  expect(layout.AREA_METERED_SENDS).toBeGreaterThanOrEqual(layout.AREA_LONGEST_TURN + 8);
+  expect(layout.AREA_METERED_SENDS % 8).toBe(0);
+  expect(layout.METERED_SENDS_MAX).toBe(16 * 4 * layout.SPANS_MAX);
+  const sendsEnd = layout.AREA_METERED_SENDS + layout.METERED_SENDS_MAX * 8;
+  expect(layout.AREA_HEADER_BYTES).toBeGreaterThanOrEqual(sendsEnd);
   expect(layout.AREA_HEADER_BYTES % 4096).toBe(0);
 });

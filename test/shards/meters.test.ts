@@ -136,7 +136,7 @@ test('batches are what one receive brought and what one send carried', () => {
   expect(second.framesPerReceive.count).toBe(0);
 });
 
-test('append to send is from the turn in which the oldest frame of a run came to the send', () => {
+test('append to send is from the turn in which the oldest frame of a run came to the end of the one that sent it', () => {
   const h = harness({ shards: 2 });
   const publisher = h.connect(1);
   const stream = publisher.open('a');
@@ -153,7 +153,7 @@ test('append to send is from the turn in which the oldest frame of a run came to
   expect(appendToSendNs.max).toBe(42 * NS_PER_MS);
 });
 
-test('within one turn it is the time until the sends begin', () => {
+test('within one turn it is the time that the turn has taken', () => {
   const h = harness();
   const [publisher, subscriber] = [h.connect(), h.connect()];
   const stream = publisher.open('a');
@@ -238,7 +238,7 @@ test('after every sixteenth connection the clock is read again', () => {
   h.run();
   const { appendToSendNs } = take(h);
   expect(appendToSendNs.count).toBe(33);
-  const counts = [0, 16, 32].map((ms) => between(appendToSendNs, shown(ms), shown(ms)));
+  const counts = [16, 32, 33].map((ms) => between(appendToSendNs, shown(ms), shown(ms)));
   expect(counts).toEqual([16, 16, 1]);
 });
 

@@ -67,7 +67,6 @@ import {
   KEYS_OUT,
   KEYS_REST_BYTES,
   KEYS_REST_HEADER,
-  METER_DELAY,
   METER_SENT,
   OUT_NEXT,
   OUT_READ,
@@ -84,7 +83,7 @@ import {
 } from '../layout';
 import { keyedBytes, keySpans, remakeHeader } from './keyed-output';
 import { makingOf } from './keys';
-import { meter, sendClock } from './meters';
+import { meter, meterSend } from './meters';
 import { outNumber, outSent, writeAcks } from './output';
 import { area, connectionAt, giveRow, rowAt, streamFlagAt, streamListAt, takeRow, touchedRows } from './rows';
 
@@ -471,7 +470,9 @@ function cursorSent(connection: usize, row: u32, spanAt: u32, bytes: u32): void 
   }
   framesOut += frames;
   bytesOut += bytes;
-  if (frames && before >= load<u64>(at, CURSOR_LIVE_FROM)) meterDelay(spanAt);
+  if (frames && before >= load<u64>(at, CURSOR_LIVE_FROM)) {
+    meterSend(load<u64>(spanAt, TIMESTAMP_BYTE_OFFSET));
+  }
   // What was shown and not sent has its credit back.
   const left = load<u64>(credit, SUBSCRIPTION_CREDIT);
   if (left != NO_LIMIT) store<u64>(credit, left + (shown - frames), SUBSCRIPTION_CREDIT);
@@ -480,13 +481,6 @@ function cursorSent(connection: usize, row: u32, spanAt: u32, bytes: u32): void 
     store<u32>(connection, rest, CONNECTION_REST_BYTES);
     store<u32>(connection, row, CONNECTION_REST_CURSOR);
   }
-}
-
-// @ts-ignore: decorator
-@inline function meterDelay(oldest: usize): void {
-  const came = load<u64>(oldest, TIMESTAMP_BYTE_OFFSET);
-  // The clocks of two threads are read at different times, and the machine's may be set back.
-  meter(METER_DELAY, sendClock > came ? sendClock - came : 0);
 }
 
 /**

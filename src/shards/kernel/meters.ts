@@ -3,9 +3,12 @@
 import {
   AREA_CLOCK,
   AREA_LONGEST_TURN,
+  AREA_METERED_SENDS,
   AREA_METERS,
   METERED,
+  METERED_SENDS_MAX,
   METER_BYTES,
+  METER_DELAY,
   METER_FIRST_BUCKET,
   METER_MAX,
   METER_SUB_BUCKET_BITS,
@@ -42,10 +45,23 @@ export function turnTook(ns: f64, worked: i32): void {
   if (value > load<u64>(area, AREA_LONGEST_TURN)) store<u64>(area, value, AREA_LONGEST_TURN);
 }
 
-/** When what is sent now is sent, on the clock of the frames' timestamps. */
-export let sendClock: u64 = 0;
+let sends: u32 = 0;
 
-/** Sends begin, so many ns after the turn did. */
-export function sendsBegin(ns: f64): void {
-  if (METERED) sendClock = load<u64>(area, AREA_CLOCK) + (ns > 0 ? <u64>ns : 0);
+/** A run is sent whose oldest frame came at `timestamp`; how late that was is known at the next reading of the clock. */
+export function meterSend(timestamp: u64): void {
+  if (!METERED) return;
+  if (sends == METERED_SENDS_MAX) return;
+  store<u64>(area + AREA_METERED_SENDS + (<usize>sends << 3), timestamp);
+  sends++;
+}
+
+/** The clock is read, so many ns after the turn began: what was sent since it was read last has been sent by now. */
+export function sendsEnd(ns: f64): void {
+  const clock = load<u64>(area, AREA_CLOCK) + (ns > 0 ? <u64>ns : 0);
+  for (let i: u32 = 0; i < sends; i++) {
+    const came = load<u64>(area + AREA_METERED_SENDS + (<usize>i << 3));
+    // The clocks of two threads are read at different times, and the machine's may be set back.
+    meter(METER_DELAY, clock > came ? clock - came : 0);
+  }
+  sends = 0;
 }

@@ -46,7 +46,7 @@ test('on the way to a time it comes back before, and never long after it has pas
 test('a result is of the time that counts', async () => {
   const { stage } = makeStage();
   await stage.ready();
-  const nowMs = systemClock.monotonicMs();
+  const nowMs = Math.floor(systemClock.monotonicMs());
   const given = stage.result([1, 2], { fromMs: nowMs, toMs: nowMs + 250 });
   expect(given).toMatchObject({ elapsedMs: 250, perConnection: [1, 2] });
   expect(stage.result([], { fromMs: nowMs + 1e6 }).elapsedMs).toBe(0);
