@@ -14,11 +14,12 @@ test('only so many are remembered: the one barred first makes room, and one that
   for (let i = 0; i < 4096; i++) barred.bar(`address ${i}`, 10);
   barred.bar('address 1', 10);
   barred.bar('one more', 10);
+  barred.bar('and another', 10);
   const has = (address: string): boolean => barred.has(address, 0);
   expect(['address 0', 'address 1', 'address 2', 'one more'].map(has)).toEqual([
     false,
     true,
-    true,
+    false,
     true,
   ]);
 });
