@@ -74,7 +74,8 @@ class Reloaded {
 
   /** One more reload, which every shard then shows. */
   async reload() {
-    const intervalMs = HEARTBEAT_MS + ++this.#count;
+    // Never whole seconds, which the broker would write another way.
+    const intervalMs = HEARTBEAT_MS + 2 * ++this.#count + 1;
     this.#write(intervalMs);
     const start = performance.now();
     const logged = this.#log.next('config reload', 1, `reload ${this.#count}`);
