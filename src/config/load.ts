@@ -69,7 +69,7 @@ export async function loadConfiguration(sources: ConfigurationSources): Promise<
   let changed: string | undefined;
   for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
     const files = new SteadyFiles(sources.files ?? realFiles);
-    const loading = new Loading({ ...sources, files }).run();
+    const loading = new Loading(sources, files).run();
     await Promise.allSettled([loading]);
     // Half of what was and half of what will be is neither, whether it has faults or not.
     changed = files.changed();
@@ -92,10 +92,10 @@ class Loading {
   readonly #paths: string[] = [];
   readonly #secretPaths = new Set<string>();
 
-  constructor(sources: ConfigurationSources) {
+  constructor(sources: ConfigurationSources, files: Files) {
     this.#sources = sources;
     this.#table = sources.table ?? TABLE;
-    this.#files = sources.files ?? realFiles;
+    this.#files = files;
   }
 
   async run(): Promise<Configuration> {

@@ -83,8 +83,7 @@ export function plain(node: ConfigNode): unknown {
 
 /** Where a name stands that the group at a path has. */
 export function nameAt(node: ConfigNode, path: readonly PropertyKey[], name: string): number {
-  const group = nodeAt(node, path);
-  return (group.kind === 'group' ? group.entries.get(name)?.at : undefined) ?? group.at;
+  return (nodeAt(node, path) as GroupNode).entries.get(name)!.at;
 }
 
 /** The node at a path of names and indices, or the nearest one above it that there is. */

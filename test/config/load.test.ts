@@ -157,6 +157,17 @@ test('every source reads sizes, durations, truths and "auto" alike', async () =>
   expect(seen(await values({ argv: [...argv, '--shards', 'auto'] }))).toEqual(expected);
 });
 
+test('TOML writes groups and lists in each of its ways', async () => {
+  const overrides = [{ subject: 'a', retention: { bytes: 65_536 } }, { subject: 'b' }];
+  for (const toml of [
+    'streams.overrides = [{ subject = "a", retention = { bytes = 65536 } }, { subject = "b" }]',
+    '[streams]\noverrides = [{ subject = "a", retention.bytes = "64KiB" }, { subject = "b" }]',
+    '[[streams.overrides]]\nsubject = "a"\n[streams.overrides.retention]\nbytes = 65536\n[[streams.overrides]]\n"subject" = "b"',
+  ]) {
+    expect((await values({ toml })).streams.overrides).toEqual(overrides);
+  }
+});
+
 test('the byte order mark of some editors is no part of a file', async () => {
   for (const ending of ['json', 'yaml', 'toml']) {
     const path = `/b.${ending}`;
