@@ -69,11 +69,11 @@ export const realFiles: Files = {
   },
   print(path) {
     try {
-      const found = statSync(path, { bigint: true });
+      const found = statSync(path);
       // A pipe that is written to is another one by then, and is read once for all that.
       if (!found.isFile() && !found.isDirectory()) return 'neither file nor folder';
-      const { dev, ino, size, mtimeNs, ctimeNs } = found;
-      return [dev, ino, size, mtimeNs, ctimeNs].join(' ');
+      const { dev, ino, size, mtimeMs, ctimeMs } = found;
+      return `${dev} ${ino} ${size} ${mtimeMs} ${ctimeMs}`;
     } catch (error) {
       return causeOf(error);
     }
