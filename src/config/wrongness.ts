@@ -24,24 +24,20 @@ export function wrongnessOf(kind: Kind<unknown>, issue: z.core.$ZodIssue, given:
     return `${wrong}; allowed: ${names.join(', ')}`;
   }
   const allowed = inner?.allowed ?? `an object with ${names.join(', ')}`;
-  return `${problem(issue, inner, value)}; allowed: ${allowed}`;
+  if (value === undefined) return `is missing; allowed: ${allowed}`;
+  // Where a secret's file is asked for, the secret itself may stand by mistake, and in any field.
+  const text = hasSecrets(kind) ? 'what is given' : shown(value);
+  return `${problem(issue, text)}; allowed: ${allowed}`;
 }
 
-function problem(issue: z.core.$ZodIssue, kind: Kind<unknown> | undefined, value: unknown): string {
-  if (value === undefined) return 'is missing';
-  // What stands where a file's path should stand may be the secret itself.
-  const text = isSecret(kind) ? 'what is given' : shown(value);
+function problem(issue: z.core.$ZodIssue, text: string): string {
   if (issue.code === 'too_small') return `${text} is too small`;
   if (issue.code === 'too_big') return `${text} is too large`;
   return `${text} is not valid`;
 }
 
-function isSecret(kind: Kind<unknown> | undefined): boolean {
-  if (kind === undefined) return false;
-  return (
-    kind.isSecretFile === true ||
-    Object.values(kind.fields ?? {}).some((field) => field.kind.isSecretFile)
-  );
+function hasSecrets({ isSecretFile, fields = {} }: Kind<unknown>): boolean {
+  return isSecretFile === true || Object.values(fields).some(({ kind }) => kind.isSecretFile);
 }
 
 function near(name: string, names: readonly string[]): string {

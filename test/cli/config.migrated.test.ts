@@ -4,12 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, expect, test, vi } from 'vitest';
 import { runConfig } from '../../src/cli/config.js';
-import type * as migrate from '../../src/config/migrate.js';
+import { STEPS, type Step } from '../../src/config/migrate.js';
 
-vi.mock('../../src/config/migrate.js', async (original) => ({
-  ...(await original<typeof migrate>()),
-  STEPS: [{ renamed: { workers: 'shards' } }, { renamed: { 'net.port': 'listen.port' } }],
-}));
+// Each file of tests has modules of its own.
+(STEPS as Step[]).push(
+  { renamed: { workers: 'shards' } },
+  { renamed: { 'net.port': 'listen.port' } },
+);
 
 const folder = mkdtempSync(join(tmpdir(), 'config-'));
 afterAll(() => rmSync(folder, { recursive: true }));

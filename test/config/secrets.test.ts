@@ -175,8 +175,16 @@ describe('a secret’s file is refused', () => {
       /^\/etc\/ms\/b\.yaml:3:23: vaults\[0\]\.key\.secretFile: what is given is not valid/,
     );
     expect(fault).not.toContain('horse');
-    const [whole] = await faultsOf(given({ '/etc/ms/b.yaml': `vaults: ${SECRET}` }));
-    expect(whole).not.toContain('horse');
+    for (const other of [
+      `vaults: ${SECRET}`,
+      `vaults: [${SECRET}]`,
+      `vaults: [{id: ${SECRET}, key: {secretFile: a}}]`,
+      `vaults: [{id: 1, key: ${SECRET}}]`,
+    ]) {
+      const [told] = await faultsOf(given({ '/etc/ms/b.yaml': other }));
+      expect(told).toContain('what is given is not valid; allowed: ');
+      expect(told).not.toContain('horse');
+    }
   });
 });
 

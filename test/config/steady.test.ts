@@ -65,6 +65,7 @@ test('a folder to which a file is added meanwhile is listed again', () => {
   expect(files.changed()).toBeUndefined();
   table['/d'] = 'print 2';
   expect(files.changed()).toBe('/d');
+  expect(files.print('/d')).toBe(JSON.stringify('print 2'));
 });
 
 /** Number N is in the configuration and in the secret, and both are exchanged at once by one link, as Kubernetes does. */
