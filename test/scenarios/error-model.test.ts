@@ -20,7 +20,7 @@ beforeAll(async () => {
   files = new Credentials();
   broker = await startBroker(
     ...['--shards', '2', '--log-level', 'debug', '--limits-publications', '2'],
-    ...['--heartbeat-interval', '400ms', '--config', files.configuration({})],
+    ...['--heartbeat-interval', '3s', '--config', files.configuration({})],
   );
   bystander = await Bystander.start(broker.port, 'bystander');
 });
