@@ -66,7 +66,7 @@ test(
 
 test.each([
   ['decoder', '3'],
-  ['ingest', '6'],
+  ['ingest', '3'],
 ])(
   'guided by edges it finds a bug planted in the way of %s, and the seed finds it again; without guidance it does not',
   FUZZ_TIMES,
