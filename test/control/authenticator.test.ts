@@ -98,6 +98,9 @@ describe('a proof', () => {
     const { answer } = attempt(proofBy('key', SECRET));
     expect(answer).toMatchObject({ principal: 0, proof: proofOf('server', SECRET, TRANSCRIPT) });
     expect(answer!.keys!.clientToServer).toHaveLength(16);
+    const checked = attempt({ ...proofBy('key', SECRET), isKeyed: false });
+    expect(checked.answer).toMatchObject({ principal: 0 });
+    expect(checked.answer!.keys).toBeUndefined();
   });
 });
 

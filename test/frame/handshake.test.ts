@@ -287,6 +287,21 @@ describe('a client trusts nothing less', () => {
     expect(client(undefined).challenged(payload)).toHaveProperty('fault');
   });
 
+  it('a WELCOME that says nothing, or names a version that it did not offer', () => {
+    const { one, proof } = begin();
+    const does = { fault: 'its WELCOME does not fit', isUntrusted: false };
+    expect(one.welcomed(Buffer.from('{}'))).toMatchObject(does);
+    expect(one.welcomed(welcome({ proof, version: 2 }))).toMatchObject(does);
+  });
+
+  it('another version in WELCOME than in CHALLENGE, though it offered both', () => {
+    const one = client(hmac, false, [1, 2]);
+    const challenge = challenged(one.hello());
+    one.challenged(challenge.payload);
+    const proof = base64(proofOf('server', SECRET, challenge.transcript));
+    expect(one.welcomed(welcome({ proof, version: 2 }))).toMatchObject({ isUntrusted: true });
+  });
+
   it('keys where it has none', () => {
     expect(client(undefined).welcomed(welcome({}))).toHaveProperty('fault');
   });
