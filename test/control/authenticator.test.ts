@@ -64,9 +64,14 @@ afterEach(() => {
   vi.clearAllMocks();
 });
 
-const proofBy = (keyId: string, secret: Uint8Array, address = 'a'): AuthenticationRequest => ({
+const proofBy = (
+  keyId: string,
+  secret: Uint8Array,
+  address = 'a',
+  isKeyed = true,
+): AuthenticationRequest => ({
   method: 'hmac-sha256',
-  ...{ address, keyId, isKeyed: true, transcript: TRANSCRIPT },
+  ...{ address, keyId, isKeyed, transcript: TRANSCRIPT },
   proof: proofOf('client', secret, TRANSCRIPT),
 });
 
@@ -98,7 +103,7 @@ describe('a proof', () => {
     const { answer } = attempt(proofBy('key', SECRET));
     expect(answer).toMatchObject({ principal: 0, proof: proofOf('server', SECRET, TRANSCRIPT) });
     expect(answer!.keys!.clientToServer).toHaveLength(16);
-    const checked = attempt({ ...proofBy('key', SECRET), isKeyed: false });
+    const checked = attempt(proofBy('key', SECRET, 'a', false));
     expect(checked.answer).toMatchObject({ principal: 0 });
     expect(checked.answer!.keys).toBeUndefined();
   });
