@@ -5,19 +5,22 @@ import { parseArgs } from 'node:util';
 const full = {
   rounds: '3',
   seconds: '0.6',
-  warmup: '0.25',
+  warmup: '0.4',
   'latency-seconds': '2',
   sizes: '13,16,100,128,1024,16384',
   'few-sizes': '16,128,1024',
   rates: '1000,10000,50000,100000',
   connections: '10000',
   outstanding: '1,64',
-  cycles: '8000',
+  cycles: '20000',
   'storm-connections': '1000',
   'replay-mib': '64',
   reloads: '1000',
   internal: {
     idleRounds: 3,
+    stormsBefore: 4,
+    /** Of ten streams together: until each has been filled and begins to reuse its memory. */
+    streamsWarmup: 3,
     windowBytes: 4 * 1024 * 1024,
     logFrames: 400_000,
     codecRounds: 5,
@@ -48,6 +51,8 @@ const smoke = {
   reloads: '3',
   internal: {
     idleRounds: 1,
+    stormsBefore: 0,
+    streamsWarmup: 0.02,
     windowBytes: 128 * 1024,
     codecRounds: 1,
     codecMs: 1,

@@ -5,11 +5,12 @@ import { PeerMissing } from './servers.mjs';
 import { peers } from './peers.mjs';
 import { progress } from './progress.mjs';
 
-/** Starts the peer alone, runs `measure(peer, definition)`, and ends it whatever happens. */
-async function withPeer(name, startOptions, measure) {
+/** Starts the peer alone, runs `warm` and `measure(peer, definition)`, and ends it whatever happens. */
+async function withPeer(name, startOptions, warm, measure) {
   const definition = peers[name];
   const peer = await definition.start(startOptions);
   try {
+    await warm?.(peer, definition);
     const cpuBefore = cpuSecondsOf(peer.pid);
     const othersPart = watchOthers(peer.pid);
     const result = await measure(peer, definition);
@@ -30,14 +31,15 @@ function roundsOf(name, rounds, isAll) {
 
 /**
  * Runs `measure` in `rounds` rounds over `names`. Answers `{ name: { runs, missing, failed } }`: a peer that
- * is missing or that failed is not tried again, and says why; nor is one whose run was `hopeless`.
+ * is missing or that failed is not tried again, and says why; nor is one whose run was `hopeless`. `warm` comes before
+ * each, and is not measured.
  */
 export async function inRounds(
   names,
   rounds,
   startOptions,
   measure,
-  { topic, hopeless, isAll } = {},
+  { topic, hopeless, isAll, warm } = {},
 ) {
   const results = Object.fromEntries(
     names.map((name) => [name, { runs: [], missing: null, failed: null }]),
@@ -49,7 +51,7 @@ export async function inRounds(
       if (hopeless && result.runs.some(hopeless)) continue;
       progress(topic ?? '', `${name}, round ${round + 1} of ${rounds}`);
       try {
-        result.runs.push(await withPeer(name, startOptions, measure));
+        result.runs.push(await withPeer(name, startOptions, warm, measure));
       } catch (error) {
         result[error instanceof PeerMissing ? 'missing' : 'failed'] = error.message;
       }

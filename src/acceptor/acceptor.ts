@@ -1,5 +1,6 @@
 /**
- * Accepting: connections in batches, each placed on a shard and handed over.
+ * Accepting: connections in batches, each placed on a shard and handed over. When no shard has room for one,
+ * they wait where they are, in the kernel's queue: a storm of them is taken as fast as it can be, not cut.
  *
  * Invariant: every fd that `accept` gave is, at the end of a turn, handed to a shard or closed, but for the
  * few that linger after a refusal.
@@ -19,6 +20,10 @@ import { Barred } from './barred.js';
 const ACCEPTS_PER_TURN = 128;
 const WAIT_MS = 100;
 const WAIT_MS_LINGERING = 20;
+/** While no shard has room: so often it is looked for. */
+const WAIT_MS_PAUSED = 1;
+/** A pause that is longer than a storm makes it is worth a line. */
+const PAUSE_MS_TOLD = 1000;
 /** A refused connection is held so long, so that the ERROR is not swallowed by a reset. */
 const LINGER_MS = 1000;
 /** More refusals than this at once are closed without lingering. */
@@ -81,6 +86,8 @@ export class Acceptor {
   #complainedMs = -Infinity;
   #expiredMs = -Infinity;
   #refusedCount = 0;
+  /** Since when no shard has room, so that the listener is not waited for. */
+  #pausedMs: number | undefined;
 
   constructor(options: AcceptorOptions) {
     this.#options = options;
@@ -103,11 +110,13 @@ export class Acceptor {
 
   /** One turn. */
   turn(): void {
+    const isPaused = this.#pausedMs !== undefined;
     const waitMs = this.#lingering.size > 0 ? WAIT_MS_LINGERING : WAIT_MS;
-    const events = this.#sys.epollWait(this.#epollFd, waitMs);
+    const events = this.#sys.epollWait(this.#epollFd, isPaused ? WAIT_MS_PAUSED : waitMs);
     for (let i = 0; i < events; i++) {
       if (this.#sys.eventSlot(i) === LISTENER_TAG) this.#acceptBatch();
     }
+    if (isPaused) this.#resume();
     if (this.#lingering.size > 0) this.#expire();
   }
 
@@ -143,8 +152,41 @@ export class Acceptor {
     this.#sys.close(this.#epollFd);
   }
 
+  // ---- A pause ----
+
+  #hasRoom(): boolean {
+    for (let shard = 1; shard <= this.#options.shards; shard++) {
+      if (this.#shared.shardState(shard) === SHARD_LIVE && this.#shared.hasRoom(shard)) return true;
+    }
+    return false;
+  }
+
+  /** The listener is readable all the while: it would be told at once, again and again. */
+  #pause(): void {
+    if (this.#sys.epollRemove(this.#epollFd, this.#options.listenFd) < 0) return;
+    this.#pausedMs = this.#options.nowMs();
+  }
+
+  #resume(): void {
+    const pausedForMs = this.#options.nowMs() - this.#pausedMs!;
+    if (!this.#hasRoom()) {
+      if (pausedForMs >= PAUSE_MS_TOLD)
+        this.#complain('no shard takes connections', { pausedForMs });
+      return;
+    }
+    const { listenFd } = this.#options;
+    if (this.#sys.epollAddReadable(this.#epollFd, listenFd, LISTENER_TAG, 0) < 0) return;
+    this.#pausedMs = undefined;
+  }
+
+  // ---- Accepting ----
+
   #acceptBatch(): void {
     for (let i = 0; i < ACCEPTS_PER_TURN; i++) {
+      if (!this.#hasRoom()) {
+        this.#pause();
+        break;
+      }
       const fd = this.#sys.accept(this.#options.listenFd);
       if (fd === -EAGAIN) break;
       if (fd === -ECONNABORTED) continue;

@@ -40,6 +40,7 @@ import { EACCES, EADDRINUSE, EADDRNOTAVAIL, type Sys } from '../sys/sys.js';
 import { VERSION } from '../version.js';
 import { planOf, SHARDS_MAX } from './arena-plan.js';
 import { Authenticator } from './authenticator.js';
+import { Deaths, DEATHS_MAX, DEATHS_WITHIN_MS } from './deaths.js';
 import { releaseIdlePages } from './idle-pages.js';
 import { Registry, type StreamDefaults } from './registry.js';
 import { SettingsVote } from './settings-vote.js';
@@ -54,9 +55,6 @@ const ACCEPTOR_FILE = new URL('../acceptor/worker.js', import.meta.url);
 const IDLE_LOOK_MS = 1000;
 /** What the threads may take to end once they have been told to end at once. */
 const ABORT_MS = 1000;
-/** A shard that dies so often within so long is not replaced any more: something is broken for good. */
-const DEATHS_MAX = 16;
-const DEATHS_WITHIN_MS = 10_000;
 
 export async function startBroker(options: BrokerOptions): Promise<Broker> {
   const broker = new RunningBroker(options);
@@ -94,7 +92,7 @@ class RunningBroker implements Broker {
   readonly #pool: ShardPool;
   readonly #eventfds: number[] = [];
   readonly #wakeFd: number;
-  readonly #deaths: number[] = [];
+  readonly #deaths = new Deaths();
   /** Shards whose new thread has still to say that it is there. */
   readonly #replaced = new Set<number>();
   /** Shards that were lost while the broker stops: they are not replaced. */
@@ -429,20 +427,13 @@ class RunningBroker implements Broker {
       this.#heard(shard, this.#awaited.type);
       return;
     }
-    if (this.#diesTooOften()) {
+    if (this.#deaths.areTooMany(systemClock.monotonicMs())) {
       const text = `${DEATHS_MAX} shards were lost within ${DEATHS_WITHIN_MS} ms`;
       this.#fail(new MemoryStreamerError('MS_ERR_SHARD_LOST', text));
       return;
     }
     this.#replaced.add(shard);
     this.#startShard(shard);
-  }
-
-  #diesTooOften(): boolean {
-    const nowMs = systemClock.monotonicMs();
-    this.#deaths.push(nowMs);
-    if (this.#deaths.length > DEATHS_MAX) this.#deaths.shift();
-    return this.#deaths.length === DEATHS_MAX && nowMs - this.#deaths[0]! < DEATHS_WITHIN_MS;
   }
 
   async #recover(shard: number): Promise<void> {

@@ -6,6 +6,7 @@
  */
 import { MessageChannel, type MessagePort, type Worker } from 'node:worker_threads';
 import { Piscina } from 'piscina';
+import { ANSWERED_TOGETHER, Outbox } from '../shards/batches.js';
 import type { ControlMessage, ShardMessage } from '../shards/messages.js';
 import type { ShardTask } from '../shards/task.js';
 import type { Placement } from './topology.js';
@@ -34,6 +35,7 @@ export interface ShardPoolOptions {
 
 interface Life {
   readonly port: MessagePort;
+  readonly outbox: Outbox<ControlMessage>;
   isEnded: boolean;
 }
 
@@ -42,6 +44,8 @@ export class ShardPool {
   readonly #pools: Piscina[] = [];
   readonly #lives = new Map<number, Life>();
   #isClosing = false;
+  /** While what a shard has said is heard, answers wait for each other. */
+  #isHearing = false;
 
   constructor(options: ShardPoolOptions) {
     this.#options = options;
@@ -69,18 +73,31 @@ export class ShardPool {
   /** Begins a life of a shard. It has begun when `ready` comes. */
   start(shard: number): void {
     const { port1, port2 } = new MessageChannel();
-    const life: Life = { port: port1, isEnded: false };
+    const outbox = new Outbox<ControlMessage>(port1, ANSWERED_TOGETHER);
+    const life: Life = { port: port1, outbox, isEnded: false };
     this.#lives.set(shard, life);
-    port1.on('message', (message: ShardMessage) => {
-      if (message.type === 'ready') this.#watch(shard, life, message.threadId);
-      this.#options.onMessage(shard, message);
-    });
+    port1.on('message', (messages: readonly ShardMessage[]) => this.#hear(shard, life, messages));
     const pool = this.#pools[this.#options.placement.groupOfShard[shard]!]!;
     const task: ShardTask = { ...this.#options.task(shard), port: port2 };
     // How a life ends is told by its thread's exit; one that never began has no thread to tell of.
     pool.run(task, { transferList: [port2] }).catch((error: unknown) => {
       if (!this.#isWatched.has(life)) this.#ended(shard, life, error instanceof Error ? 1 : 0);
     });
+  }
+
+  #hear(shard: number, life: Life, messages: readonly ShardMessage[]): void {
+    this.#isHearing = true;
+    try {
+      for (const message of messages) {
+        if (message.type === 'ready') this.#watch(shard, life, message.threadId);
+        this.#options.onMessage(shard, message);
+      }
+    } finally {
+      this.#isHearing = false;
+      for (const [answered, { outbox }] of this.#lives) {
+        if (outbox.flush()) this.#options.signal(answered);
+      }
+    }
   }
 
   readonly #isWatched = new WeakSet<Life>();
@@ -113,8 +130,8 @@ export class ShardPool {
   send(shard: number, message: ControlMessage): void {
     const life = this.#lives.get(shard);
     if (!life || life.isEnded) return;
-    life.port.postMessage(message);
-    this.#options.signal(shard);
+    const isSent = life.outbox.post(message) || (!this.#isHearing && life.outbox.flush());
+    if (isSent) this.#options.signal(shard);
   }
 
   /** Ends all threads; the shards should have ended before. */

@@ -110,6 +110,7 @@ export type ControlMessage =
 
 /** How a shard reaches control; a MessagePort in the broker, a list in tests. */
 export interface ControlLink {
+  /** It may be under way only at the end of the turn. */
   post(message: ShardMessage): void;
   /** The next message from control, if one is there. */
   receive(): ControlMessage | undefined;

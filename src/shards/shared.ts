@@ -148,12 +148,18 @@ export class SharedArea {
 
   // ---- Hand-off rings: one producer (the acceptor), one consumer (the shard) ----
 
+  /** Acceptor only, as nobody else makes its ring fuller. */
+  hasRoom(shard: number): boolean {
+    const tail = this.#words[this.#shard(shard, layout.SHARD_RING_TAIL)]!;
+    const head = Atomics.load(this.#words, this.#shard(shard, layout.SHARD_RING_HEAD));
+    return ((tail - head) & 0xffff_ffff) >>> 0 < layout.HANDOFF_ENTRIES;
+  }
+
   /** Acceptor only. False: the ring is full. */
   push(shard: number, slot: number): boolean {
+    if (!this.hasRoom(shard)) return false;
     const tailIndex = this.#shard(shard, layout.SHARD_RING_TAIL);
     const tail = this.#words[tailIndex]!;
-    const head = Atomics.load(this.#words, this.#shard(shard, layout.SHARD_RING_HEAD));
-    if (((tail - head) & 0xffff_ffff) >>> 0 >= layout.HANDOFF_ENTRIES) return false;
     this.#words[this.#ringEntry(shard, tail)] = slot;
     // Publishes the entry; pairs with the load in `pop`.
     Atomics.store(this.#words, tailIndex, (tail + 1) >>> 0);

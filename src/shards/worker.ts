@@ -6,9 +6,10 @@
  */
 import { randomBytes } from 'node:crypto';
 import { setImmediate as yieldToNode } from 'node:timers/promises';
-import { receiveMessageOnPort, threadId } from 'node:worker_threads';
+import { threadId } from 'node:worker_threads';
 import { systemClock } from '../clock.js';
 import { createLinuxSys } from '../sys/linux.js';
+import { ASKED_TOGETHER, Inbox, Outbox } from './batches.js';
 import { loadKernel } from './kernel.js';
 import type { ControlLink, ControlMessage, ShardMessage } from './messages.js';
 import { SettingsPage } from './settings.js';
@@ -21,25 +22,28 @@ const YIELD_MS = 100;
 
 export default async function runShard(task: ShardTask): Promise<void> {
   const { port } = task;
-  const post = (message: ShardMessage): void => port.postMessage(message);
+  const outbox = new Outbox<ShardMessage>(port, ASKED_TOGETHER);
+  const inbox = new Inbox<ControlMessage>(port);
   try {
     const shard = makeShard(task, {
-      post,
-      receive: () => receiveMessageOnPort(port)?.message as ControlMessage | undefined,
+      post: (message) => outbox.post(message),
+      receive: () => inbox.take(),
     });
-    post({ type: 'ready', threadId });
+    outbox.post({ type: 'ready', threadId });
     let yieldedMs = systemClock.monotonicMs();
     while (shard.turn()) {
+      outbox.flush();
       if (shard.awakeMs - yieldedMs < YIELD_MS) continue;
       await yieldToNode();
       yieldedMs = systemClock.monotonicMs();
       shard.awakeMs = yieldedMs;
     }
+    outbox.flush();
     shard.close();
     port.close();
   } catch (error) {
     const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    post({
+    outbox.post({
       type: 'log',
       level: 'error',
       message: 'shard failed',

@@ -270,13 +270,82 @@ test('a connection that is gone before it is accepted stops nothing', () => {
   expect(r.counts()).toEqual([1, 1]);
 });
 
-test('nothing is handed to a shard that is dead, and without any the connection is closed', () => {
+test('nothing is handed to a shard that is dead, and without any connections wait until one lives again', () => {
   const r = rig();
   r.shared.setShardState(1, SHARD_DEAD);
   r.connect(2);
   r.acceptor.turn();
   expect(r.counts()).toEqual([0, 2]);
   r.shared.setShardState(2, SHARD_DEAD);
+  const waiting = r.connect(2);
+  for (const nowMs of [0, 1, 999]) {
+    r.nowMs = nowMs;
+    r.acceptor.turn();
+  }
+  expect(r.logged).toEqual([]);
+  r.nowMs = 1000;
+  r.acceptor.turn();
+  expect(r.logged).toEqual(['no shard takes connections']);
+  r.shared.setShardState(1, SHARD_LIVE);
+  // One turn that finds it, and one that accepts.
+  r.acceptor.turn();
+  r.acceptor.turn();
+  expect(r.counts()).toEqual([2, 2]);
+  expect(waiting.some((peer) => peer.closed || peer.broken)).toBe(false);
+});
+
+test('a storm that is more than the rings hold waits, and nobody of it is cut', () => {
+  const r = rig({ shards: 1, connectionsMax: 4000, openFilesMax: 8000 });
+  const storm = r.connect(2 * HANDOFF_ENTRIES + 100);
+  const taken: number[] = [];
+  // Nothing is accepted that cannot be handed over; a turn without room costs no look at the listener.
+  for (let turn = 0; turn < 20; turn++) r.acceptor.turn();
+  expect(r.counts()).toEqual([HANDOFF_ENTRIES]);
+  for (let turn = 0; turn < 60; turn++) {
+    taken.push(...r.adopt(1));
+    r.acceptor.turn();
+  }
+  expect(taken).toHaveLength(storm.length);
+  expect(storm.some((peer) => peer.closed || peer.broken)).toBe(false);
+  expect(r.logged).toEqual([]);
+});
+
+test('while there is no room the listener is not waited for, and the wait is a short one', () => {
+  const r = rig({ shards: 1 });
+  r.shared.setShardState(1, SHARD_DEAD);
+  r.connect();
+  r.acceptor.turn();
+  const waits: number[] = [];
+  const wait = r.sys.epollWait.bind(r.sys);
+  r.sys.epollWait = (epollFd, timeoutMs) => {
+    waits.push(timeoutMs);
+    const events = wait(epollFd, timeoutMs);
+    expect(events).toBe(0);
+    return events;
+  };
+  r.acceptor.turn();
+  expect(waits).toEqual([1]);
+});
+
+test('a listener that cannot be waited for again at once is tried again', () => {
+  const r = rig({ shards: 1 });
+  r.shared.setShardState(1, SHARD_DEAD);
+  r.connect();
+  r.acceptor.turn();
+  r.shared.setShardState(1, SHARD_LIVE);
+  const ENOMEM = 12;
+  r.sys.failNext('epollAdd', ENOMEM);
+  for (let turn = 0; turn < 3; turn++) r.acceptor.turn();
+  expect(r.counts()).toEqual([1]);
+});
+
+test('one that was accepted when the only shard died is closed, and that is told', () => {
+  const r = rig({ shards: 1 });
+  const hand = r.shared.hand.bind(r.shared);
+  r.shared.hand = (slot, fd, shard) => {
+    hand(slot, fd, shard);
+    r.shared.setShardState(1, SHARD_DEAD);
+  };
   const [lost] = r.connect();
   r.acceptor.turn();
   expect(lost!.closed).toBe(true);

@@ -38,7 +38,7 @@ for (const { prototype } of [MessagePort, Worker]) {
   const post = prototype.postMessage;
   prototype.postMessage = function (message, ...rest) {
     seen.messages++;
-    if (message?.type === 'principals') seen.credentials++;
+    if (Array.isArray(message) && message.some(({ type }) => type === 'principals')) seen.credentials++;
     if (holds(message)) seen.leaks++;
     return post.call(this, message, ...rest);
   };

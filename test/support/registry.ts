@@ -1,5 +1,6 @@
 /** A registry on loopback, as far as `npm audit` asks one: advisories in bulk, and what versions there are. */
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
@@ -12,7 +13,36 @@ export interface Advisory {
   severity: string;
   vulnerable_versions: string;
   cwe: string[];
-  cvss: { score: number; vectorString: string };
+}
+
+interface Recorded {
+  id: string;
+  summary: string;
+  affected: { ranges: { events: { introduced?: string; fixed?: string }[] }[] }[];
+  database_specific: { cwe_ids: string[]; severity: string };
+}
+
+/** What npm's registry says of a record of the GitHub Advisory Database: an advisory for each of its ranges. */
+export function recordedAdvisory(name: string): Advisory[] {
+  const path = new URL(`./advisories/${name.toLowerCase()}.json`, import.meta.url);
+  const record = JSON.parse(readFileSync(path, 'utf8')) as Recorded;
+  return record.affected
+    .flatMap(({ ranges }) => ranges)
+    .map(({ events }, index) => ({
+      // The registry's own number, which the record does not have.
+      id: 1_000_000 + index,
+      url: `https://github.com/advisories/${record.id}`,
+      title: record.summary,
+      severity: record.database_specific.severity.toLowerCase(),
+      vulnerable_versions: rangeOf(events),
+      cwe: record.database_specific.cwe_ids,
+    }));
+}
+
+function rangeOf(events: { introduced?: string; fixed?: string }[]): string {
+  const introduced = events.find((event) => event.introduced !== undefined)?.introduced;
+  const fixed = events.find((event) => event.fixed !== undefined)?.fixed;
+  return introduced === '0' ? `<${fixed}` : `>=${introduced} <${fixed}`;
 }
 
 /** Says of each path what is answered: a status with a body, or nothing for ever. */

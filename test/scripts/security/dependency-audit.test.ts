@@ -3,18 +3,9 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ROOT } from '../../support/broker.js';
 import { INTEGRITY, Project, runScript } from '../../support/project.js';
-import { Registry, type Advisory, type Answers } from '../../support/registry.js';
+import { recordedAdvisory, Registry, type Advisory, type Answers } from '../../support/registry.js';
 
-/** As the registry tells of it; the facts are those of GHSA-xvch-5gv4-984h. */
-const MINIMIST: Advisory = {
-  id: 1097678,
-  url: 'https://github.com/advisories/GHSA-xvch-5gv4-984h',
-  title: 'Prototype Pollution in minimist',
-  severity: 'critical',
-  vulnerable_versions: '>=1.0.0 <1.2.6',
-  cwe: ['CWE-1321'],
-  cvss: { score: 9.8, vectorString: 'CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H' },
-};
+const MINIMIST = recordedAdvisory('GHSA-xvch-5gv4-984h');
 const NEXT_CENTURY = '2126-01-01';
 
 let project: Project;
@@ -85,7 +76,7 @@ function noneAllowed(): string {
 describe('an advisory', () => {
   test('on a pinned version is named, with range, place, way and cure, and fails', async () => {
     plant('1.2.5');
-    const { code, stderr } = await audit(known({ minimist: [MINIMIST] }));
+    const { code, stderr } = await audit(known({ minimist: MINIMIST }));
     expect(stderr).toMatch(
       /^critical: minimist >=1\.0\.0 <1\.2\.6: Prototype Pollution in minimist \(GHSA-xvch-5gv4-984h\); in node_modules\/minimist.*; fixed by .+\n$/,
     );
@@ -93,17 +84,24 @@ describe('an advisory', () => {
     expect(registry!.asked).toEqual({ minimist: ['1.2.5'], mkdirp: ['0.5.5'] });
   });
 
+  test('on either of its ranges is found', async () => {
+    plant('0.2.3');
+    const { code, stderr } = await audit(known({ minimist: MINIMIST }));
+    expect(stderr).toMatch(/^critical: minimist <0\.2\.4: .*GHSA-xvch-5gv4-984h/);
+    expect(code).toBe(1);
+  });
+
   test('on what is needed to build only is found where NODE_ENV is production, too', async () => {
     plant('1.2.5', { dev: true });
     const env = { NODE_ENV: 'production' };
-    const { code, stderr } = await audit(known({ minimist: [MINIMIST] }), [], env);
+    const { code, stderr } = await audit(known({ minimist: MINIMIST }), [], env);
     expect(stderr).toContain('GHSA-xvch-5gv4-984h');
     expect(code).toBe(1);
   });
 
   test('on another version is none', async () => {
     plant('1.2.8');
-    expect(await audit(known({ minimist: [MINIMIST] }))).toEqual({
+    expect(await audit(known({ minimist: MINIMIST }))).toEqual({
       code: 0,
       stdout: 'no advisories on 2 packages\n',
       stderr: '',
@@ -112,7 +110,9 @@ describe('an advisory', () => {
 
   test('below --level is told and passes', async () => {
     plant('1.2.5');
-    const answers = known({ minimist: [{ ...MINIMIST, severity: 'moderate' }] });
+    const answers = known({
+      minimist: MINIMIST.map((each) => ({ ...each, severity: 'moderate' })),
+    });
     const { code, stdout } = await audit(answers, ['--level', 'high']);
     expect(stdout).toContain('below high: moderate: minimist');
     expect(code).toBe(0);
@@ -122,7 +122,7 @@ describe('an advisory', () => {
 describe('an allowed advisory', () => {
   const allow = (...list: object[]) => {
     project.write('allowed.json', list);
-    return audit(known({ minimist: [MINIMIST] }), [
+    return audit(known({ minimist: MINIMIST }), [
       '--allowed',
       join(project.folder, 'allowed.json'),
     ]);
