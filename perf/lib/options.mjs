@@ -19,6 +19,8 @@ const full = {
   internal: {
     idleRounds: 3,
     stormsBefore: 4,
+    /** Of latency, rtt and wakeup: until what handles a message has been compiled, at the lowest rate. */
+    latencyWarmup: 2,
     /** Of ten streams together: until each has been filled and begins to reuse its memory. */
     streamsWarmup: 3,
     windowBytes: 4 * 1024 * 1024,
@@ -27,6 +29,8 @@ const full = {
     codecMs: 30,
     codecHeapFrames: 10_000_000,
     configTimes: 50,
+    /** Until the log of each stream has been filled and begins to reuse its memory. */
+    reloadWarmup: 5,
     reloadRounds: 2,
     reloadSeconds: 5,
     reloadStreams: 500,
@@ -52,12 +56,14 @@ const smoke = {
   internal: {
     idleRounds: 1,
     stormsBefore: 0,
+    latencyWarmup: 0.02,
     streamsWarmup: 0.02,
     windowBytes: 128 * 1024,
     codecRounds: 1,
     codecMs: 1,
     codecHeapFrames: 20_000,
     configTimes: 2,
+    reloadWarmup: 0.02,
     reloadRounds: 1,
     reloadSeconds: 0.05,
     reloadStreams: 4,

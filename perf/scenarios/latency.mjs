@@ -46,7 +46,7 @@ export async function latency(options) {
           cpu: cpus.generator,
           size: options.latencySize,
           seconds: options.latencySeconds,
-          warmup: options.warmup,
+          warmup: options.latencyWarmup,
           rate,
         }),
       { topic: `${rate}/s`, hopeless: rateMissed },

@@ -6,7 +6,7 @@
 // its sockets to the next, as the broker itself tells at SIGUSR2, and how long the messages of the pair beside took, in periods
 // with a reload each second and without, in turn, in one run; then so many reloads one right behind the other. Each gives
 // heartbeat.interval another value, which the broker logs as applied, and which then every shard must tell a client that
-// connects.
+// connects. Before all that every stream is filled once: README.md, "Memory that is new".
 //
 // Fails when a connection is lost, a message is lost or changed, a reload is not applied, or a shard does not show it.
 // Void when others used the machine. Where there are no more CPUs than shards, control, which reads the configuration, and
@@ -123,7 +123,7 @@ async function measure(reloaded, generator, options) {
   const during = async (letter, run) =>
     gaps[letter].push(await period(reloaded, generator, letter, run));
   const { reloadSeconds, reloadRounds } = options;
-  await delay(options.warmup * 1000);
+  await delay(options.reloadWarmup * 1000);
   for (let round = 0; round < reloadRounds; round++) {
     progress('reload', `round ${round + 1} of ${reloadRounds}`);
     await during(WITHOUT, () => delay(reloadSeconds * 1000));

@@ -27,7 +27,7 @@ export async function rtt(options) {
         cpu: cpus.generator,
         size: options.latencySize,
         seconds: options.seconds,
-        warmup: options.warmup,
+        warmup: options.latencyWarmup,
       }),
     { topic: `${options.latencySize} B` },
   );

@@ -32,7 +32,7 @@ export async function wakeup(options) {
           cpu: cpus.generator,
           size: options.latencySize,
           seconds: options.latencySeconds,
-          warmup: options.warmup,
+          warmup: options.latencyWarmup,
           rate: RATE,
         }),
       { topic: `${shards} shard(s)` },

@@ -96,6 +96,14 @@ export const KEYS = {
       'used. Whole pages of 64KiB count. At most 60% of what the machine or its control group allows: ' +
       'the default is lowered to fit, a larger value is refused.',
   ),
+  'memory.prefault': entry(
+    size(0, ARENA_BYTES_MAX),
+    64 * MIB,
+    'restart',
+    'What of memory.arena is taken from the machine before the broker is ready, and kept: until streams hold ' +
+      'so much none waits for memory that is new, and the start takes longer. As much as memory.arena or more ' +
+      'takes all of it; the rest comes as it is used, and goes back when nobody has needed it for some seconds.',
+  ),
   'limits.connections': entry(
     integer(1, 1_000_000),
     10_000,

@@ -35,6 +35,7 @@ import type { ControlMessage, ShardMessage } from '../shards/messages.js';
 import { takeMeters, type ShardMeters } from '../shards/meters.js';
 import { SettingsPage, type AuthSettings, type HotSettings } from '../shards/settings.js';
 import { SharedArea } from '../shards/shared.js';
+import type { MemoryRange } from '../shards/task.js';
 import { createLinuxSys } from '../sys/linux.js';
 import { EACCES, EADDRINUSE, EADDRNOTAVAIL, type Sys } from '../sys/sys.js';
 import { VERSION } from '../version.js';
@@ -46,6 +47,7 @@ import { Registry, type StreamDefaults } from './registry.js';
 import { SettingsVote } from './settings-vote.js';
 import { ShardPool, YOUNG_GENERATION_MB } from './shard-pool.js';
 import { Principals } from './principals.js';
+import { prefaultRanges } from './prefault.js';
 import { placeShards, readNodeOfCpu, type Placement } from './topology.js';
 import type { Broker, BrokerOptions } from './types.js';
 
@@ -97,6 +99,8 @@ class RunningBroker implements Broker {
   readonly #replaced = new Set<number>();
   /** Shards that were lost while the broker stops: they are not replaced. */
   readonly #gone = new Set<number>();
+  /** By thread. */
+  readonly #prefault: readonly (readonly MemoryRange[])[];
   #listenFd = -1;
   #port = 0;
   #acceptor: { worker: Worker; port: MessagePort } | undefined;
@@ -142,6 +146,8 @@ class RunningBroker implements Broker {
     this.#kernel = loadKernel(memory, 0);
     this.#sys = createLinuxSys(memory);
     this.#adviseHugePages();
+    const { groupOfShard } = this.#placement;
+    this.#prefault = prefaultRanges(geometry, groupOfShard, config.memory.prefault);
     for (let shard = 1; shard <= this.shards; shard++) {
       writeArea(memory, this.#areaAt(shard), geometry.sharedByteOffset, streams, area);
       writeThreadNode(memory, geometry, shard, this.#placement.groupOfShard[shard]!);
@@ -180,6 +186,15 @@ class RunningBroker implements Broker {
 
   #areaAt(shard: number): number {
     return this.#geometry.shardsByteOffset + (shard - 1) * this.#geometry.shardBytes;
+  }
+
+  #isKept(byteOffset: number): boolean {
+    return this.#prefault.some((ranges) =>
+      ranges.some((range) => {
+        const within = byteOffset - range.byteOffset;
+        return within >= 0 && within < range.byteCount;
+      }),
+    );
   }
 
   /** Large segments are written from end to end: with large pages a fresh one costs few faults. Only a hint. */
@@ -232,6 +247,7 @@ class RunningBroker implements Broker {
       slots: this.#slots,
       eventfds: this.#eventfds,
       cpu: this.#placement.cpuOfShard[shard]!,
+      prefault: this.#prefault[shard]!,
       settings: {
         ...this.#hotSettings(this.#config),
         serverName: `memorystreamer/${VERSION}`,
@@ -277,7 +293,7 @@ class RunningBroker implements Broker {
     }
     this.#startAcceptor();
     this.#idleTimer = setInterval(() => {
-      const bytes = releaseIdlePages(this.#kernel, this.#sys);
+      const bytes = releaseIdlePages(this.#kernel, this.#sys, (at) => this.#isKept(at));
       if (bytes === 0) return;
       this.#payWakes();
       this.#log.debug({ bytes }, 'idle memory given back');

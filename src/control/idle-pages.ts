@@ -18,15 +18,23 @@ export type IdleKernel = Pick<
   'claimIdle' | 'freeSegment' | 'segmentAt' | 'segmentCapacity'
 >;
 
-/** One look at all segments. Answers the bytes that were given back. */
-export function releaseIdlePages(kernel: IdleKernel, sys: Pick<Sys, 'releasePages'>): number {
+/**
+ * One look at all segments. Answers the bytes that were given back. `isKept` says of a segment, by its byte offset, that
+ * it keeps its pages.
+ */
+export function releaseIdlePages(
+  kernel: IdleKernel,
+  sys: Pick<Sys, 'releasePages'>,
+  isKept: (byteOffset: number) => boolean,
+): number {
   let released = 0;
   let segment = 0;
   for (let i = 0; i < RELEASES_PER_LOOK; i++) {
     segment = kernel.claimIdle(segment + 1, IDLE_LOOKS_MIN);
     if (segment === 0) break;
+    const at = kernel.segmentAt(segment) >>> 0;
     const bytes = kernel.segmentCapacity(segment);
-    if (sys.releasePages(kernel.segmentAt(segment) >>> 0, bytes) === 0) released += bytes;
+    if (!isKept(at) && sys.releasePages(at, bytes) === 0) released += bytes;
     kernel.freeSegment(segment);
   }
   return released;

@@ -3,6 +3,12 @@ import type { MessagePort } from 'node:worker_threads';
 import type { ShardSettings } from './context.js';
 import type { Principal } from './permissions.js';
 
+/** A part of the arena. */
+export interface MemoryRange {
+  readonly byteOffset: number;
+  readonly byteCount: number;
+}
+
 export interface ShardTask {
   readonly thread: number;
   readonly memory: WebAssembly.Memory;
@@ -15,6 +21,8 @@ export interface ShardTask {
   /** Slots of the connection table. */
   readonly slots: number;
   readonly eventfds: readonly number[];
+  /** What this shard takes from the system before it is ready; empty without `memory.prefault`. */
+  readonly prefault: readonly MemoryRange[];
   /** The CPU on which this shard runs; it was among those that the process was given. */
   readonly cpu: number;
 }

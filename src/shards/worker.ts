@@ -15,10 +15,12 @@ import type { ControlLink, ControlMessage, ShardMessage } from './messages.js';
 import { SettingsPage } from './settings.js';
 import { Shard } from './shard.js';
 import { SharedArea } from './shared.js';
-import type { ShardTask } from './task.js';
+import type { MemoryRange, ShardTask } from './task.js';
 
 /** Node's own event loop has its turn so often; nothing of the data path waits for it. */
 const YIELD_MS = 100;
+/** No system has smaller pages. */
+const PAGE_BYTES_MIN = 4096;
 
 export default async function runShard(task: ShardTask): Promise<void> {
   const { port } = task;
@@ -53,6 +55,12 @@ export default async function runShard(task: ShardTask): Promise<void> {
   }
 }
 
+/** Others may be at work in it: a byte is written as it is, and as one atomic step. */
+function touch(memory: WebAssembly.Memory, { byteOffset, byteCount }: MemoryRange): void {
+  const bytes = new Uint8Array(memory.buffer, byteOffset, byteCount);
+  for (let at = 0; at < byteCount; at += PAGE_BYTES_MIN) Atomics.or(bytes, at, 0);
+}
+
 function makeShard(task: ShardTask, control: ControlLink): Shard {
   const sys = createLinuxSys(task.memory);
   // Before any memory is touched: the kernel places a page on the node of the thread that touches it first.
@@ -61,6 +69,7 @@ function makeShard(task: ShardTask, control: ControlLink): Shard {
     const fields = { shard: task.thread, cpu: task.cpu, errno: -status };
     control.post({ type: 'log', level: 'warn', message: 'shard not pinned', fields });
   }
+  for (const range of task.prefault) touch(task.memory, range);
   return new Shard({
     thread: task.thread,
     memory: task.memory,

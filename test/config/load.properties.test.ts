@@ -22,6 +22,7 @@ const arbitraryValue: Readonly<Record<KeyName, fc.Arbitrary<unknown>>> = {
   shards: fc.oneof(fc.constant('auto'), fc.integer({ min: 1, max: 63 })),
   'memory.arena': fc.integer({ min: 16 * MIB, max: 4096 * MIB }),
   'limits.connections': fc.integer({ min: 1, max: 1_000_000 }),
+  'memory.prefault': fc.integer({ min: 0, max: 4 * 1024 ** 3 }),
   'limits.streams': fc.integer({ min: 1, max: 65535 }),
   'limits.subscriptions': fc.integer({ min: 1, max: 65535 }),
   'limits.publications': fc.integer({ min: 1, max: 65535 }),

@@ -13,7 +13,7 @@ test('the defaults', async () => {
   expect(await values()).toEqual({
     listen: { host: '127.0.0.1', port: 7878, insecure: false },
     shards: 'auto',
-    memory: { arena: GIB },
+    memory: { arena: GIB, prefault: 64 * MIB },
     limits: { connections: 10_000, streams: 16_384, subscriptions: 1_024, publications: 4_096 },
     streams: { default: { retention: { bytes: 64 * MIB }, onFull: 'block' }, overrides: [] },
     auth: {

@@ -15,6 +15,7 @@ const SHOWN: Readonly<Record<KeyName, readonly [file: string, title: string, set
   'listen.insecure': [KEYS_FILE, 'listen.insecure lets it listen where other machines reach it'],
   shards: [KEYS_FILE, 'shards is how many threads serve'],
   'memory.arena': [KEYS_FILE, 'memory.arena is what all streams share'],
+  'memory.prefault': [KEYS_FILE, 'memory.prefault is what is there at the start'],
   'limits.connections': [
     'test/scenarios/connection-lifecycle.test.ts',
     'answers the one too many with SERVER_FULL',

@@ -30,6 +30,7 @@ test.each([
   ['listen.insecure', [true, false], ['yes', 1]],
   ['shards', [1, 63], [0, 64]],
   ['memory.arena', ['16MiB', '4GiB'], [16 * 1024 ** 2 - 1, 4 * 1024 ** 3 + 1]],
+  ['memory.prefault', [0, '4GiB'], [-1, 4 * 1024 ** 3 + 1]],
   ['limits.connections', [1, 1_000_000], [0, 1_000_001]],
   ['limits.streams', [1, 65535], [0, 65536]],
   ['limits.subscriptions', [1, 65535], [0, 65536]],

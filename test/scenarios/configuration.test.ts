@@ -93,6 +93,21 @@ describe('memory', () => {
     expect((await oldestIn('20MiB'))[0]).toBeGreaterThan(1n);
   });
 
+  it('memory.prefault is what is there at the start; the rest is taken as it is used', async () => {
+    const residentWith = async (prefault: string) => {
+      const flags = ['--shards', '2', '--memory-arena', '512MiB', '--memory-prefault', prefault];
+      const broker = await startBroker(...flags);
+      const { residentMib } = broker;
+      // It is memory as any other.
+      expect(await oldestAfter(broker, 7 * KIB * KIB, ['a', 'b'])).toEqual([1n, 1n]);
+      await broker.stop();
+      return residentMib;
+    };
+    const none = await residentWith('0');
+    expect((await residentWith('200MiB')) - none).toBeGreaterThan(190);
+    expect((await residentWith('512MiB')) - none).toBeGreaterThan(450);
+  });
+
   it('streams.default.retention.bytes is what a stream keeps, streams.overrides what some keep', async () => {
     const overrides = [
       { subject: 'large.>', retention: { bytes: '4MiB' } },
