@@ -56,8 +56,12 @@ function laneOf(
   let issued = 0;
   const isDue = (): boolean | Promise<boolean> => {
     if (stage.isStopped || issued >= count) return false;
-    const aheadMs = startMs + phaseMs + issued++ * intervalMs - systemClock.monotonicMs();
-    return intervalMs === 0 || aheadMs <= 0 || stage.sleep(aheadMs);
+    if (intervalMs === 0) {
+      issued++;
+      return true;
+    }
+    const dueMs = startMs + phaseMs + issued++ * intervalMs;
+    return dueMs <= systemClock.monotonicMs() || stage.until(dueMs);
   };
   const payload = Buffer.alloc(sizeBytes, 'x');
   return { client, subject: subjects[index]!, payload, window, stage, published: 0, isDue };

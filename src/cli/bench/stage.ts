@@ -65,6 +65,18 @@ export class Stage {
     return delay(milliseconds, true, { signal }).catch(() => false);
   }
 
+  /**
+   * Waits until `dueMs` of the monotonic clock, or until it is over: then false. Node.js counts a timer from the beginning of
+   * its turn, so that one of a turn that lasts fires early.
+   */
+  async until(dueMs: number): Promise<boolean> {
+    for (;;) {
+      const aheadMs = dueMs - systemClock.monotonicMs();
+      if (aheadMs <= 0) return true;
+      if (!(await this.sleep(aheadMs))) return false;
+    }
+  }
+
   /** Comes back at `dueMs` of the monotonic clock, or somewhat before: ask again. */
   async towards(dueMs: number): Promise<void> {
     const aheadMs = dueMs - systemClock.monotonicMs();

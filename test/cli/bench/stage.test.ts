@@ -34,6 +34,19 @@ test('it is over after a time, or never where none is given', async () => {
   stage.stopAfter(5);
 });
 
+test('it is never before a time that it waits for, however long the turn was before', async () => {
+  const { stage } = makeStage();
+  for (let i = 0; i < 20; i++) {
+    const dueMs = systemClock.monotonicMs() + 6;
+    // A timer counts from the beginning of this turn.
+    while (systemClock.monotonicMs() < dueMs - 3);
+    expect(await stage.until(dueMs)).toBe(true);
+    expect(systemClock.monotonicMs()).toBeGreaterThanOrEqual(dueMs);
+  }
+  stage.stop();
+  expect(await stage.until(systemClock.monotonicMs() + 3_600_000)).toBe(false);
+});
+
 test('on the way to a time it comes back before, and never long after it has passed', async () => {
   const { stage } = makeStage();
   const dueMs = systemClock.monotonicMs() + 20;
