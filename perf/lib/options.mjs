@@ -1,7 +1,7 @@
 // The runner's command line: every size has a full value, for figures, and a smoke value, for tests.
 import { parseArgs } from 'node:util';
 
-/** All of it takes some twenty minutes, however slow the peers are. */
+/** All of it takes some twenty-five minutes, however slow the peers are. */
 const full = {
   rounds: '3',
   seconds: '0.6',
@@ -81,7 +81,7 @@ export function helpText(scenarios, peerNames) {
   --beside FOLDER      another build of the project as one more peer: before and after a change
   --rounds N           rounds of each comparison (${full.rounds})
   --seconds S          measured part of each run (${full.seconds}), after --warmup S (${full.warmup})
-  --latency-seconds S  the same of latency and wakeup (${full['latency-seconds']})
+  --latency-seconds S  the same of latency and wakeup, after ${full.internal.latencyWarmup} s (${full['latency-seconds']})
   --sizes B,B          payload bytes of throughput and shards (${full.sizes})
   --few-sizes B,B      payload bytes of streams, fanin, fanout, replay (${full['few-sizes']})
   --rates R,R          messages a second of latency (${full.rates})

@@ -26,7 +26,7 @@ import { count, median, percent, printTable, spread } from '../lib/report.mjs';
 import { voidCell } from '../lib/timed.mjs';
 
 const HEADER_BYTES = 40;
-const PAYLOAD_SIZES = [0, 40, 128, 1024, 16384, 65496];
+const PAYLOAD_SIZES = [0, 40, 128, 1024, 2048, 16384, 65496];
 const WORKING_SET_BYTES = 256 * 1024;
 
 /**

@@ -102,7 +102,7 @@ export const KEYS = {
     'restart',
     'What of memory.arena is taken from the machine before the broker is ready, and kept: until streams hold ' +
       'so much none waits for memory that is new, and the start takes longer. As much as memory.arena or more ' +
-      'takes all of it; the rest comes as it is used, and goes back when nobody has needed it for some seconds.',
+      'takes all of it but its tables; the rest comes as it is used, and goes back when nobody has needed it for some seconds.',
   ),
   'limits.connections': entry(
     integer(1, 1_000_000),

@@ -2,7 +2,7 @@
 import type { Machine } from '../config/machine.js';
 import type { Broken } from '../config/rules.js';
 import type { FlatConfig } from '../config/table.js';
-import type { MemoryStreamerError } from '../errors.js';
+import { MemoryStreamerError } from '../errors.js';
 import { planArena, type ArenaOptions } from '../ring/arena.js';
 import { ARENA_PAGE_BYTES } from '../ring/layout.js';
 import { planArea, sharedBytes, type AreaPlan } from '../shards/area.js';
@@ -53,6 +53,7 @@ export function arenaHoldsTables(values: FlatConfig, machine: Machine): Broken[]
     planArena(planOf(sizes).arena);
     return [];
   } catch (error) {
-    return [{ key: 'memory.arena', text: (error as MemoryStreamerError).message }];
+    if (!(error instanceof MemoryStreamerError)) throw error;
+    return [{ key: 'memory.arena', text: error.message }];
   }
 }

@@ -47,7 +47,7 @@ import { Registry, type StreamDefaults } from './registry.js';
 import { SettingsVote } from './settings-vote.js';
 import { ShardPool, YOUNG_GENERATION_MB } from './shard-pool.js';
 import { Principals } from './principals.js';
-import { prefaultRanges } from './prefault.js';
+import { isPrefault, prefaultRanges } from './prefault.js';
 import { placeShards, readNodeOfCpu, type Placement } from './topology.js';
 import type { Broker, BrokerOptions } from './types.js';
 
@@ -188,15 +188,6 @@ class RunningBroker implements Broker {
     return this.#geometry.shardsByteOffset + (shard - 1) * this.#geometry.shardBytes;
   }
 
-  #isKept(byteOffset: number): boolean {
-    return this.#prefault.some((ranges) =>
-      ranges.some((range) => {
-        const within = byteOffset - range.byteOffset;
-        return within >= 0 && within < range.byteCount;
-      }),
-    );
-  }
-
   /** Large segments are written from end to end: with large pages a fresh one costs few faults. Only a hint. */
   #adviseHugePages(): void {
     const { dataByteOffset, endByteOffset, smallCount, mediumCount } = this.#geometry;
@@ -293,7 +284,9 @@ class RunningBroker implements Broker {
     }
     this.#startAcceptor();
     this.#idleTimer = setInterval(() => {
-      const bytes = releaseIdlePages(this.#kernel, this.#sys, (at) => this.#isKept(at));
+      const bytes = releaseIdlePages(this.#kernel, this.#sys, (at) =>
+        isPrefault(this.#prefault, at),
+      );
       if (bytes === 0) return;
       this.#payWakes();
       this.#log.debug({ bytes }, 'idle memory given back');

@@ -59,6 +59,13 @@ export function prefaultRanges(
   return ranges;
 }
 
+/** Whether the byte is of somebody's part. */
+export function isPrefault(ranges: readonly (readonly MemoryRange[])[], at: number): boolean {
+  return ranges.some((own) =>
+    own.some(({ byteOffset, byteCount }) => at >= byteOffset && at < byteOffset + byteCount),
+  );
+}
+
 /** The segments of a class that are a node's, as the kernel of the log shares them out. */
 function placesOf(node: number, nodes: number, count: number): [from: number, to: number] {
   const perNode = Math.floor(count / nodes);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { prefaultRanges } from '../../src/control/prefault.js';
+import { isPrefault, prefaultRanges } from '../../src/control/prefault.js';
 import { createArena, planArena, writeThreadNode } from '../../src/ring/arena.js';
 import { ON_FULL_BLOCK, STATE_FREE } from '../../src/ring/layout.js';
 import { loadKernel } from '../../src/shards/kernel.js';
@@ -69,6 +69,12 @@ describe.each([
   });
 });
 
+test('what is somebody’s part is told to its last byte', () => {
+  const ranges = [[], [{ byteOffset: 100, byteCount: 10 }], [{ byteOffset: 300, byteCount: 1 }]];
+  const told = [99, 100, 109, 110, 299, 300, 301].map((at) => isPrefault(ranges, at));
+  expect(told).toEqual([false, true, true, false, false, true, false]);
+});
+
 test('a shard takes what its node’s threads are given first', () => {
   const nodeOfShard = [-1, 0, 1];
   const { memory, geometry } = createArena({ ...OPTIONS, threads: 3, nodes: 2 });
@@ -82,8 +88,6 @@ test('a shard takes what its node’s threads are given first', () => {
     const segment = states.findIndex((state, at) => state !== STATE_FREE && !taken.has(at));
     taken.add(segment);
     const at = kernel.segmentAt(segment) >>> 0;
-    const isOwn = ({ byteOffset, byteCount }: MemoryRange) =>
-      at >= byteOffset && at < byteOffset + byteCount;
-    expect([shard, ranges[shard]!.some(isOwn)]).toEqual([shard, true]);
+    expect([shard, isPrefault([ranges[shard]!], at)]).toEqual([shard, true]);
   }
 });
