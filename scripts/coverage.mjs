@@ -1,9 +1,9 @@
 // Runs all tests, counts which lines and branches of src/ ran in any process or thread of them, and judges that.
 //
-//   npm run coverage                      runs the tests on a fresh build, and judges
+//   npm run coverage                      runs `npm test`, V8 counting, and judges
 //   npm run coverage -- --raise           also writes what was reached as the new floor, and README's line
 //   npm run coverage -- --base main       also refuses a floor below the one where this branch left that one
-//   npm run coverage -- --counts FOLDER   judges counts that lie there already, without running a test
+//   npm run coverage -- --counts FOLDER   judges what `NODE_V8_COVERAGE=FOLDER npm test` has left there
 //
 // Other options go to vitest. Exit code 1 where a test failed or the judgement did.
 import { execFileSync, spawnSync } from 'node:child_process';
@@ -58,12 +58,12 @@ function runTests() {
   const counts = join(root, 'build/coverage/counts');
   rmSync(counts, { recursive: true, force: true });
   mkdirSync(counts, { recursive: true });
-  const vitest = join(root, 'node_modules/vitest/vitest.mjs');
-  const { status } = spawnSync(
-    process.execPath,
-    [vitest, 'run', '--config', 'vitest.coverage.config.ts', ...forTests],
-    { cwd: root, stdio: 'inherit', env: { ...process.env, NODE_V8_COVERAGE: counts } },
-  );
+  const env = { ...process.env, NODE_V8_COVERAGE: counts };
+  const { status } = spawnSync('npm', ['test', '--', ...forTests], {
+    cwd: root,
+    stdio: 'inherit',
+    env,
+  });
   return status === 0;
 }
 

@@ -402,9 +402,10 @@ test.each([0, 1])('options go to the tests, and their exit code %d is the gateâ€
     cpSync('counts', process.env.NODE_V8_COVERAGE, { recursive: true });
     console.log(process.argv.slice(2).join(' '));
     process.exitCode = ${exit};`;
-  write('node_modules/vitest/vitest.mjs', runner);
+  write('runner.mjs', runner);
+  write('package.json', '{"type": "module", "scripts": {"test": "node runner.mjs run"}}');
   const { code, stdout } = runNode([SCRIPT, '--root', root, '--reporter=json', 'some.test.ts']);
-  expect(stdout).toContain('run --config vitest.coverage.config.ts --reporter=json some.test.ts');
+  expect(stdout).toContain('run --reporter=json some.test.ts');
   expect(stdout).toContain('coverage: passed');
   expect(code).toBe(exit);
 });
