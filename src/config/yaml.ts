@@ -3,76 +3,158 @@
  * lines of them can stand for a billion values, and a configuration can say all it has to without.
  */
 import {
-  isAlias,
-  isMap,
-  isScalar,
-  isSeq,
-  parseAllDocuments,
-  type Document,
-  type Node,
-  type YAMLMap,
-  type YAMLSeq,
-} from 'yaml';
+  boolCoreTag,
+  EVENT_ID,
+  floatCoreTag,
+  getScalarValue,
+  intCoreTag,
+  NOT_RESOLVED,
+  nullCoreTag,
+  parseEvents,
+  SCALAR_STYLE,
+  YAMLException,
+  type Event,
+  type ScalarEvent,
+} from 'js-yaml';
 import { DEPTH_MAX, SyntaxFault, type ConfigNode, type Entry, type Scalar } from './node.js';
 
 /** The value that `text` holds, an empty group where it holds none; throws a `SyntaxFault`. */
 export function readYaml(text: string): ConfigNode {
-  // Its own search for second names takes the square of their number; `entriesOf` has a Map.
-  const documents = parseAllDocuments(text, { uniqueKeys: false, prettyErrors: false });
-  const [first, second] = documents as readonly Document.Parsed[];
-  if (first === undefined) return { kind: 'group', entries: new Map(), at: 0 };
-  const error = first.errors[0];
-  if (error !== undefined) throw new SyntaxFault(error.pos[0], firstLine(error.message));
-  if (second !== undefined) throw new SyntaxFault(second.range[0], 'a second document begins here');
-  if (first.contents === null) return { kind: 'group', entries: new Map(), at: 0 };
-  return nodeOf(first.contents, 0, 0);
+  return new Reader(text).document();
 }
 
-function nodeOf(node: Node | null, at: number, depth: number): ConfigNode {
-  if (node === null) return { kind: 'scalar', value: null, at };
-  const offset = node.range?.[0] ?? at;
-  if (depth > DEPTH_MAX) {
-    throw new SyntaxFault(offset, `values are nested more than ${DEPTH_MAX} deep`);
+/** Nodes that the parser lets lie within each other: one that is nested deeper than it may be is one too many. */
+const PARSER_DEPTH_MAX = DEPTH_MAX + 1;
+const TOO_DEEP_REASON = `nesting exceeded maxDepth (${PARSER_DEPTH_MAX})`;
+const TOO_DEEP = `values are nested more than ${DEPTH_MAX} deep`;
+
+function eventsOf(text: string): Event[] {
+  try {
+    return parseEvents(text, { maxDepth: PARSER_DEPTH_MAX });
+  } catch (error) {
+    if (!(error instanceof YAMLException)) throw error;
+    const at = Math.min(error.mark?.position ?? 0, text.length);
+    throw new SyntaxFault(at, error.reason === TOO_DEEP_REASON ? TOO_DEEP : error.reason);
   }
-  if (isAlias(node)) throw new SyntaxFault(offset, 'aliases are refused: write the value out');
-  if (node.anchor !== undefined) throw new SyntaxFault(offset, 'anchors are refused');
-  if (node.tag !== undefined) throw new SyntaxFault(offset, `the tag ${node.tag} is refused`);
-  if (isMap(node)) return { kind: 'group', entries: entriesOf(node, depth), at: offset };
-  if (isSeq(node)) {
-    const items = (node as YAMLSeq<Node | null>).items;
-    return {
-      kind: 'list',
-      items: items.map((item) => nodeOf(item, offset, depth + 1)),
-      at: offset,
-    };
-  }
-  return { kind: 'scalar', value: scalarOf(node, offset), at: offset };
 }
 
-function entriesOf(map: YAMLMap, depth: number): Map<string, Entry> {
-  const entries = new Map<string, Entry>();
-  for (const { key, value } of map.items as { key: Node | null; value: Node | null }[]) {
-    const at = key?.range?.[0] ?? map.range?.[0] ?? 0;
-    if (!isScalar(key) || key.anchor !== undefined || key.tag !== undefined) {
-      throw new SyntaxFault(at, 'a name is expected');
+/** Where there is none the parser says -1: of a value, an anchor or a tag. */
+function isThere(start: number): boolean {
+  return start >= 0;
+}
+
+/** The words and numbers of the core schema. */
+const WORDS = [nullCoreTag, boolCoreTag, intCoreTag, floatCoreTag] as const;
+
+class Reader {
+  readonly #text: string;
+  readonly #events: readonly Event[];
+  #next = 0;
+
+  constructor(text: string) {
+    this.#text = text;
+    this.#events = eventsOf(text);
+  }
+
+  document(): ConfigNode {
+    const empty: ConfigNode = { kind: 'group', entries: new Map(), at: 0 };
+    const begin = this.#take();
+    if (begin === undefined) return empty;
+    const first = this.#events[this.#next];
+    const root = this.#node(0);
+    this.#next += 1;
+    if (this.#next < this.#events.length) {
+      throw new SyntaxFault(this.#secondDocumentAt(), 'a second document begins here');
     }
-    // `null: 1` and `8: 1` are names too, as they are written.
-    const name = key.source ?? String(key.value);
-    if (entries.has(name)) {
-      throw new SyntaxFault(at, `${JSON.stringify(name)} stands here a second time`);
-    }
-    entries.set(name, { at, node: nodeOf(value, at, depth + 1) });
+    return first?.type === EVENT_ID.SCALAR && !isThere(first.valueStart) ? empty : root;
   }
-  return entries;
+
+  #take(): Event | undefined {
+    return this.#events[this.#next++];
+  }
+
+  /** `around` is where an empty value is said to stand: at its name, or at the list or group that it is in. */
+  #node(around: number): ConfigNode {
+    const event = this.#take()!;
+    if (event.type === EVENT_ID.ALIAS) {
+      throw new SyntaxFault(event.anchorStart - 1, 'aliases are refused: write the value out');
+    }
+    if (event.type === EVENT_ID.DOCUMENT || event.type === EVENT_ID.POP) {
+      throw new Error('the parser ended a value that had not begun');
+    }
+    if (isThere(event.anchorStart)) {
+      throw new SyntaxFault(event.anchorStart - 1, 'anchors are refused');
+    }
+    if (isThere(event.tagStart)) {
+      const tag = this.#text.slice(event.tagStart, event.tagEnd);
+      throw new SyntaxFault(event.tagStart, `the tag ${tag} is refused`);
+    }
+    if (event.type === EVENT_ID.SCALAR) {
+      const at = placeOf(event) ?? around;
+      return { kind: 'scalar', value: this.#scalar(event), at };
+    }
+    const at = event.start;
+    if (event.type === EVENT_ID.MAPPING) return { kind: 'group', entries: this.#entries(at), at };
+    const items: ConfigNode[] = [];
+    while (!this.#ends()) items.push(this.#node(at));
+    return { kind: 'list', items, at };
+  }
+
+  #entries(groupAt: number): Map<string, Entry> {
+    const entries = new Map<string, Entry>();
+    while (!this.#ends()) {
+      const key = this.#node(groupAt);
+      const { at } = key;
+      const event = this.#events[this.#next - 1]!;
+      if (key.kind !== 'scalar' || event.type !== EVENT_ID.SCALAR || !isThere(event.valueStart)) {
+        throw new SyntaxFault(at, 'a name is expected');
+      }
+      // `null: 1` and `8: 1` are names too, as they are written.
+      const name = getScalarValue(this.#text, event);
+      if (entries.has(name)) {
+        throw new SyntaxFault(at, `${JSON.stringify(name)} stands here a second time`);
+      }
+      entries.set(name, { at, node: this.#node(at) });
+    }
+    return entries;
+  }
+
+  /** Whether the group or list ends here; goes on behind its end then. */
+  #ends(): boolean {
+    const isEnd = this.#events[this.#next]!.type === EVENT_ID.POP;
+    if (isEnd) this.#next += 1;
+    return isEnd;
+  }
+
+  #scalar(event: ScalarEvent): Scalar {
+    const text = getScalarValue(this.#text, event);
+    if (event.style !== SCALAR_STYLE.PLAIN) return text;
+    for (const word of WORDS) {
+      const value = word.resolve(text, false, word.tagName);
+      if (value !== NOT_RESOLVED) return value;
+    }
+    return text;
+  }
+
+  /** At its `---`, where it has one: the parser tells the place of what stands in it only. */
+  #secondDocumentAt(): number {
+    const [begin, first] = this.#events.slice(this.#next);
+    const contentAt = first === undefined ? undefined : placeOf(first);
+    const isMarked = begin?.type === EVENT_ID.DOCUMENT && begin.explicitStart;
+    const at = contentAt ?? this.#text.length;
+    return isMarked ? this.#text.lastIndexOf('\n---', at) + 1 : at;
+  }
 }
 
-function scalarOf(node: Node, at: number): Scalar {
-  const value: unknown = isScalar(node) ? node.value : undefined;
-  if (value === null || typeof value === 'string' || typeof value === 'boolean') return value;
-  if (typeof value === 'number') return value;
-  throw new SyntaxFault(at, 'a text, a number, true, false or null is expected');
+/** Undefined of what is empty, or no value. */
+function placeOf(event: Event): number | undefined {
+  if (event.type === EVENT_ID.MAPPING || event.type === EVENT_ID.SEQUENCE) return event.start;
+  if (event.type !== EVENT_ID.SCALAR || !isThere(event.valueStart)) return undefined;
+  const isQuoted = QUOTED.has(event.style);
+  return isQuoted ? event.valueStart - 1 : event.valueStart;
 }
 
-function firstLine(message: string): string {
-  return message.split('\n', 1).join('');
-}
+const QUOTED: ReadonlySet<number> = new Set([
+  SCALAR_STYLE.SINGLE_QUOTED,
+  SCALAR_STYLE.DOUBLE_QUOTED,
+]);

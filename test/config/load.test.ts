@@ -244,6 +244,17 @@ describe('limits', () => {
     ['yaml', '{a: '.repeat(FILE_BYTES_MAX / 4)],
     ['yaml', '- '.repeat(FILE_BYTES_MAX / 2)],
     ['yaml', Array.from({ length: 12_000 }, (_, at) => `k${at}: 1`).join('\n')],
+    ['yaml', `[${'? a : b, '.repeat(14_000)}]`],
+    ['yaml', `a: ${'&a !t\n  '.repeat(16_000)}`],
+    ['yaml', `a: "${'x\n '.repeat(40_000)}"`],
+    // Each level is read as a value first, and as a name then.
+    [
+      'yaml',
+      Array.from({ length: 31 }, (_, at) => `${' '.repeat(at)}&a\n${' '.repeat(at)}!t k:\n`).join(
+        '',
+      ),
+    ],
+    ['yaml', `${'- &a !t '.repeat(31)}a: b: c`],
     ['toml', `a = ${'['.repeat(FILE_BYTES_MAX - 4)}`],
     ['toml', `${'a.'.repeat(FILE_BYTES_MAX / 2 - 2)}b=1`],
     ['toml', '[[k]]\n'.repeat(20_000)],

@@ -465,6 +465,7 @@ async function yaml(load) {
         '|+',
         '>-',
         '&a ',
+        '!t ',
         '*a',
         '!!int ',
         '<<: ',
