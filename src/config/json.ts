@@ -22,7 +22,7 @@ export function readJson(text: string): ConfigNode {
   return value;
 }
 
-const SPACE = /[ \t\n\r]*/y;
+const SPACES: ReadonlySet<string | undefined> = new Set([' ', '\t', '\n', '\r']);
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 // eslint-disable-next-line no-control-regex
 const STRING = /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/y;
@@ -104,7 +104,7 @@ class Reader {
     const literal = this.#take(STRING);
     if (literal === undefined)
       this.#fail('this string does not end, or holds what must be escaped');
-    return JSON.parse(literal) as string;
+    return literal.includes('\\') ? (JSON.parse(literal) as string) : literal.slice(1, -1);
   }
 
   #take(pattern: RegExp): string | undefined {
@@ -115,7 +115,7 @@ class Reader {
   }
 
   #skipSpace(): void {
-    this.#take(SPACE);
+    while (SPACES.has(this.#text[this.#at])) this.#at += 1;
   }
 
   #accept(character: string): boolean {

@@ -53,8 +53,6 @@ export function listOf<Item>(
   max: number,
 ): Kind<readonly Item[]> {
   const item = objectOf(Object.entries(fields).map(([name, each]) => [name.split('.'), each]));
-  // Zod writes an object's code when it first sees one: with the module, so that no load waits for it.
-  item.safeParse({});
   return {
     type: z.array(item).max(max) as unknown as z.ZodType<readonly Item[]>,
     allowed: `a list of at most ${max} objects with ${Object.keys(fields).join(', ')}`,
@@ -80,7 +78,10 @@ function objectOf(fields: readonly FieldAtPath[]): z.ZodType {
       : only.kind.type;
     return [name, isOptional ? type.optional() : type];
   });
-  return z.strictObject(Object.fromEntries(shape));
+  const type = z.strictObject(Object.fromEntries(shape));
+  // Zod writes an object's code when it first sees one: with the module, so that no load waits for it.
+  type.safeParse({});
+  return type;
 }
 
 /**
@@ -236,8 +237,11 @@ function quantity(
   min: number,
   max: number,
 ): z.ZodType<number> {
+  const numberOf = (given: unknown) =>
+    typeof given === 'string' ? (parse(given) ?? Number.NaN) : given;
   return z
-    .union([z.number(), z.string().transform((text) => parse(text) ?? Number.NaN)])
+    .unknown()
+    .transform(numberOf)
     .pipe(z.int().min(min).max(max))
     .meta({
       anyOf: [

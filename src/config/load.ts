@@ -202,8 +202,7 @@ class Loading {
   #judge(flat: FlatConfig, given: Layer, machine: Machine): void {
     const line = ({ key, path = [], text }: Broken): string => {
       const found = given.get(key);
-      const origin =
-        found === undefined ? STANDARD : { ...found.origin, where: found.whereIs(path) };
+      const origin = found?.originAt(path) ?? STANDARD;
       return `${placeOf(origin, key, path)}: ${text}`;
     };
     const { rules = [] } = this.#sources;
@@ -231,7 +230,7 @@ class Loading {
     return new Map(
       this.#table.map(({ key, standard }) => {
         const isFitted = fitted.has(key) && fitted.get(key) !== standard;
-        return [key, given.get(key)?.origin ?? (isFitted ? FITTED : STANDARD)];
+        return [key, given.get(key)?.originAt([]) ?? (isFitted ? FITTED : STANDARD)];
       }),
     );
   }

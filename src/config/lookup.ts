@@ -1,5 +1,5 @@
 /** A table of keys, found by the names under which each source knows them. */
-import type { TableRow } from './table.js';
+import { TABLE, type TableRow } from './table.js';
 
 export interface Lookup {
   readonly byKey: ReadonlyMap<string, TableRow>;
@@ -31,3 +31,6 @@ function groupsOf(key: string): string[] {
   const parts = key.split('.');
   return parts.slice(1).map((_, at) => parts.slice(0, at + 1).join('.'));
 }
+
+// With the module, as the table itself: so no load waits for it.
+lookupOf(TABLE);

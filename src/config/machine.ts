@@ -1,7 +1,6 @@
 /** What the machine, or the control group that holds this process, allows. Nothing here is a setting. */
 import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
-import { dirname, join } from 'node:path';
 import { z } from 'zod';
 
 export interface Machine {
@@ -54,8 +53,8 @@ export function readMachine(sources: MachineSources = realSources): Machine {
 
 /** Of a line such as "MemTotal:  16384 kB". */
 function bytesOf(name: string, text: string): number | undefined {
-  const [, kib] = new RegExp(`^${name}: +(\\d+) kB$`, 'm').exec(text) ?? [];
-  return kib === undefined ? undefined : Number(kib) * 1024;
+  const at = text.indexOf(`${name}:`);
+  return at < 0 ? undefined : Number.parseInt(text.slice(at + name.length + 1), 10) * 1024;
 }
 
 /** Of a list such as "0-1,4". */
@@ -76,12 +75,12 @@ function nodes(sources: MachineSources): number {
 function memoryLimits(sources: MachineSources): number[] {
   const limits: number[] = [];
   for (const line of (sources.read('/proc/self/cgroup') ?? '').split('\n')) {
-    const [, hierarchy, controllers, path] = /^(\d+):([^:]*):(\/.*)$/.exec(line) ?? [];
-    if (path === undefined) continue;
+    const [hierarchy, controllers, ...rest] = line.split(':');
+    const path = rest.join(':');
     if (hierarchy === '0' && controllers === '') {
       limits.push(...limitsUpwards(sources, CGROUP_ROOT, path, 'memory.max'));
     } else if (controllers?.split(',').includes('memory') === true) {
-      const root = join(CGROUP_ROOT, 'memory');
+      const root = `${CGROUP_ROOT}/memory`;
       limits.push(...limitsUpwards(sources, root, path, 'memory.limit_in_bytes'));
     }
   }
@@ -95,11 +94,11 @@ function limitsUpwards(
   file: string,
 ): number[] {
   const limits: number[] = [];
-  for (let group = path; ; group = dirname(group)) {
+  for (let group = path === '/' ? '' : path; ; group = group.slice(0, group.lastIndexOf('/'))) {
     // "max" (version 2) is no number; "no limit" of version 1 is one beyond any machine's memory.
-    const text = sources.read(join(root, group, file))?.trim() ?? '';
-    if (/^\d+$/.test(text)) limits.push(Number(text));
-    if (group === '/' || group === '.') return limits;
+    const limit = Number.parseInt(sources.read(`${root}${group}/${file}`) ?? '', 10);
+    if (!Number.isNaN(limit)) limits.push(limit);
+    if (!group.includes('/')) return limits;
   }
 }
 

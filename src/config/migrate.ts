@@ -35,6 +35,7 @@ export interface Migrated {
 
 /** The file's keys under the names of the newest version; each keeps its place in the text. */
 export function migrate(root: GroupNode, version: number, steps: readonly Step[]): Migrated {
+  if (version === newestVersion(steps)) return { root, renamings: [] };
   const copy = copyOf(root);
   const renamings: Renaming[] = [];
   for (const { renamed } of steps.slice(version - FIRST_VERSION)) {

@@ -69,8 +69,7 @@ export function withSecrets(row: TableRow, given: Given, reading: SecretReading)
     path: readonly PropertyKey[],
     { secretBytesMin = 1 }: Kind<unknown>,
   ) => {
-    const origin = { ...given.origin, where: given.whereIs(path) };
-    const place = placeOf(origin, row.key, path);
+    const place = placeOf(given.originAt(path), row.key, path);
     const refuse = (why: string) => reading.faults.addOf(row.key, place, why);
     return readSecret(text, given.folder, secretBytesMin, refuse, reading);
   };

@@ -34,11 +34,10 @@ const META_NAMES: readonly string[] = ['$schema', '$provenance', VERSION, PROFIL
 /** A valid value, and where it stands. */
 export interface Given {
   readonly value: unknown;
-  readonly origin: Origin;
   /** Where relative paths begin: the file's folder, or the process' own. */
   readonly folder: string;
-  /** Where a part of the value stands, as `[2, 'secretFile']`. */
-  readonly whereIs: (path: readonly PropertyKey[]) => string;
+  /** Where the value stands, or a part of it such as `[2, 'secretFile']`. */
+  readonly originAt: (path: readonly PropertyKey[]) => Origin;
 }
 
 export type Layer = Map<KeyName, Given>;
@@ -169,25 +168,18 @@ class FileReader {
   }
 
   #take(row: TableRow, node: ConfigNode, from: 'file' | 'profile', layer: Layer): void {
-    const whereIs = (path: readonly PropertyKey[]) =>
-      `${this.#document.path}:${this.#place(nodeAt(node, path).at)}`;
+    const originAt = (path: readonly PropertyKey[]) => this.#originOf(nodeAt(node, path).at, from);
     if (this.#isHostile(node, row.key)) return;
     const given = plain(node);
     const result = row.type.safeParse(given);
     if (result.success) {
-      layer.set(row.key, {
-        value: result.data,
-        origin: { from, where: whereIs([]) },
-        folder: this.#folder,
-        whereIs,
-      });
+      layer.set(row.key, { value: result.data, folder: this.#folder, originAt });
       return;
     }
     for (const issue of singly(result.error.issues)) {
       const isField = issue.code === 'unrecognized_keys';
       const at = isField ? nameAt(node, issue.path, issue.keys[0]!) : nodeAt(node, issue.path).at;
-      const origin = { from, where: `${this.#document.path}:${this.#place(at)}` };
-      const place = placeOf(origin, row.key, issue.path);
+      const place = placeOf(this.#originOf(at, from), row.key, issue.path);
       this.#reading.faults.addOf(row.key, place, wrongnessOf(row, issue, given));
     }
   }
@@ -220,6 +212,10 @@ class FileReader {
     return true;
   }
 
+  #originOf(at: number, from: 'file' | 'profile'): Origin {
+    return { from, where: `${this.#document.path}:${this.#place(at)}` };
+  }
+
   #place(at: number): string {
     return this.#lines.placeOf(at);
   }
@@ -233,7 +229,8 @@ class FileReader {
   }
 }
 
-const CONTROL = /\p{Cc}/u;
+// eslint-disable-next-line no-control-regex
+const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;
 
 export function envLayer(env: NodeJS.ProcessEnv, { table, faults }: Reading): Layer {
   const layer: Layer = new Map();
@@ -269,8 +266,7 @@ function takeText(row: TableRow, text: string, origin: Origin, layer: Layer, fau
   const given = row.fromText(text);
   const result = row.type.safeParse(given);
   if (result.success) {
-    const whereIs = () => origin.where;
-    layer.set(row.key, { value: result.data, origin, folder: resolve('.'), whereIs });
+    layer.set(row.key, { value: result.data, folder: resolve('.'), originAt: () => origin });
     return;
   }
   for (const issue of singly(result.error.issues)) {

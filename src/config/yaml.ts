@@ -14,6 +14,7 @@ import {
   SCALAR_STYLE,
   YAMLException,
   type Event,
+  type ScalarTagDefinition,
   type ScalarEvent,
 } from 'js-yaml';
 import { DEPTH_MAX, SyntaxFault, type ConfigNode, type Entry, type Scalar } from './node.js';
@@ -43,8 +44,13 @@ function isThere(start: number): boolean {
   return start >= 0;
 }
 
-/** The words and numbers of the core schema. */
-const WORDS = [nullCoreTag, boolCoreTag, intCoreTag, floatCoreTag] as const;
+/** What a plain text may stand for in the core schema, by how it begins; of what is not here it is a text. */
+const MEANINGS = new Map<string, ScalarTagDefinition[]>();
+for (const meaning of [nullCoreTag, boolCoreTag, intCoreTag, floatCoreTag]) {
+  for (const first of meaning.implicitFirstChars ?? []) {
+    MEANINGS.set(first, [...(MEANINGS.get(first) ?? []), meaning]);
+  }
+}
 
 class Reader {
   readonly #text: string;
@@ -76,6 +82,17 @@ class Reader {
   /** `around` is where an empty value is said to stand: at its name, or at the list or group that it is in. */
   #node(around: number): ConfigNode {
     const event = this.#take()!;
+    this.#refuseMarks(event);
+    const at = placeOf(event) ?? around;
+    if (event.type === EVENT_ID.SCALAR) return { kind: 'scalar', value: this.#scalar(event), at };
+    if (event.type === EVENT_ID.MAPPING) return { kind: 'group', entries: this.#entries(at), at };
+    const items: ConfigNode[] = [];
+    while (!this.#ends()) items.push(this.#node(at));
+    return { kind: 'list', items, at };
+  }
+
+  /** Throws where a value or a name is, or has, what a configuration is to do without. */
+  #refuseMarks(event: Event): void {
     if (event.type === EVENT_ID.ALIAS) {
       throw new SyntaxFault(event.anchorStart - 1, 'aliases are refused: write the value out');
     }
@@ -89,24 +106,15 @@ class Reader {
       const tag = this.#text.slice(event.tagStart, event.tagEnd);
       throw new SyntaxFault(event.tagStart, `the tag ${tag} is refused`);
     }
-    if (event.type === EVENT_ID.SCALAR) {
-      const at = placeOf(event) ?? around;
-      return { kind: 'scalar', value: this.#scalar(event), at };
-    }
-    const at = event.start;
-    if (event.type === EVENT_ID.MAPPING) return { kind: 'group', entries: this.#entries(at), at };
-    const items: ConfigNode[] = [];
-    while (!this.#ends()) items.push(this.#node(at));
-    return { kind: 'list', items, at };
   }
 
   #entries(groupAt: number): Map<string, Entry> {
     const entries = new Map<string, Entry>();
     while (!this.#ends()) {
-      const key = this.#node(groupAt);
-      const { at } = key;
-      const event = this.#events[this.#next - 1]!;
-      if (key.kind !== 'scalar' || event.type !== EVENT_ID.SCALAR || !isThere(event.valueStart)) {
+      const event = this.#take()!;
+      const at = placeOf(event) ?? groupAt;
+      this.#refuseMarks(event);
+      if (event.type !== EVENT_ID.SCALAR || !isThere(event.valueStart)) {
         throw new SyntaxFault(at, 'a name is expected');
       }
       // `null: 1` and `8: 1` are names too, as they are written.
@@ -129,9 +137,9 @@ class Reader {
   #scalar(event: ScalarEvent): Scalar {
     const text = getScalarValue(this.#text, event);
     if (event.style !== SCALAR_STYLE.PLAIN) return text;
-    for (const word of WORDS) {
-      const value = word.resolve(text, false, word.tagName);
-      if (value !== NOT_RESOLVED) return value;
+    for (const { resolve, tagName } of MEANINGS.get(text.charAt(0)) ?? []) {
+      const value: unknown = resolve(text, false, tagName);
+      if (value !== NOT_RESOLVED) return value as Scalar;
     }
     return text;
   }
