@@ -8,13 +8,13 @@
 // Exit status: 0 when every planted slow-down was found and every identical build passed, 1 otherwise.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { parseArgs } from 'node:util';
 import { fileURLToPath } from 'node:url';
 import { runGate, show } from './gate.mjs';
 import { commitOf, takeCommit, takePatched } from './gate/builds.mjs';
 import { looks } from './gate/comparison.mjs';
 import { changeOf } from './gate/metrics.mjs';
 import { sentenceOf } from './gate/report.mjs';
+import { scriptOptions } from './lib/command-line.mjs';
 import { compileLoadgen } from './lib/loadgen.mjs';
 import { printTable } from './lib/report.mjs';
 
@@ -22,21 +22,11 @@ const PATCH = fileURLToPath(new URL('gate/slow-down.patch', import.meta.url));
 const PLANTED = 'throughput.small.cpu';
 const EXPECTED = { planted: 'regression', identical: 'pass' };
 
-const { values } = parseArgs({
-  options: {
-    runs: { type: 'string', default: '10' },
-    seed: { type: 'string', default: '1' },
-    calibrate: { type: 'string' },
-    full: { type: 'boolean', default: false },
-    json: { type: 'string' },
-  },
-});
-
-function wholeNumber(name) {
-  const value = Number(values[name]);
-  if (!Number.isSafeInteger(value) || value < 1) throw new Error(`--${name} wants a whole number`);
-  return value;
-}
+const values = scriptOptions(
+  'npm run perf:gate:self-test -- [--runs N | --calibrate ROUNDS] [--seed N] [--full] [--json FILE]',
+  { runs: 'count', seed: 'count', calibrate: 'count', full: 'flag', json: 'text' },
+);
+const { runs = 10, seed = 1 } = values;
 
 function percentOf(value) {
   return `${value >= 0 ? '+' : ''}${(value * 100).toFixed(1)} %`;
@@ -73,14 +63,13 @@ async function main() {
     identical: takeCommit(commit, 'again'),
   };
   const kind = values.full ? 'full' : 'quick';
-  const seed = wholeNumber('seed');
   if (values.calibrate) {
-    const plan = [wholeNumber('calibrate')];
+    const plan = [values.calibrate];
     show(await runGate([base, candidates.planted], { kind, plan, seed }));
     return 0;
   }
   const done = [];
-  for (let run = 1; run <= wholeNumber('runs'); run++) {
+  for (let run = 1; run <= runs; run++) {
     for (const name of Object.keys(EXPECTED)) {
       const request = { kind, plan: looks[kind], seed: seed + done.length };
       const whole = await runGate([base, candidates[name]], request, () => {});

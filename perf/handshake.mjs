@@ -12,7 +12,7 @@
 //
 //   node perf/handshake.mjs [--smoke] [--rounds N] [--json FILE]
 import { writeFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
+import { scriptOptions } from './lib/command-line.mjs';
 import { writeCredentials } from './lib/credentials.mjs';
 import { compileLoadgen, runLoadgen } from './lib/loadgen.mjs';
 import { cpuNsOf, describeMachine, planCpus } from './lib/machine.mjs';
@@ -22,12 +22,13 @@ import { count, median, percent, printTable, spread } from './lib/report.mjs';
 import { resultText } from './lib/results.mjs';
 import { faultsOf } from './lib/runs.mjs';
 
-const text = { type: 'string' };
-const { values } = parseArgs({
-  options: { smoke: { type: 'boolean', default: false }, rounds: text, json: text },
+const values = scriptOptions('node perf/handshake.mjs [--smoke] [--rounds N] [--json FILE]', {
+  smoke: 'flag',
+  rounds: 'count',
+  json: 'text',
 });
-const { smoke } = values;
-const rounds = Number(values.rounds ?? (smoke ? 1 : 5));
+const { smoke = false } = values;
+const rounds = values.rounds ?? (smoke ? 1 : 5);
 const OUTSTANDING = smoke ? [8] : [1, 8, 64];
 const TOTAL = smoke ? 100 : 5000;
 /** Attempts that fail: so many that the first of a minute, which are looked at in any case, don't weigh. */

@@ -13,7 +13,7 @@
 // `--beside` measures keyed frames of another build of the project as well, in the same turns: before and after a change.
 import { writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { parseArgs } from 'node:util';
+import { scriptOptions } from './lib/command-line.mjs';
 import { writeCredentials } from './lib/credentials.mjs';
 import { compileLoadgen, runLoadgen } from './lib/loadgen.mjs';
 import { cpuNsOf, describeMachine, planCpus } from './lib/machine.mjs';
@@ -28,17 +28,21 @@ const BUSY_MIN = 0.85;
 /** Bytes that are under way on the stream, at most. */
 const WINDOW_BYTES = 4 * 1024 * 1024;
 
-const text = { type: 'string' };
-const { values } = parseArgs({
-  options: {
-    smoke: { type: 'boolean', default: false },
-    ...{ sizes: text, rounds: text, seconds: text, beside: text, json: text },
+const values = scriptOptions(
+  'node perf/keyed.mjs [--smoke] [--sizes 16,128] [--rounds N] [--seconds S] [--beside FOLDER] [--json FILE]',
+  {
+    smoke: 'flag',
+    sizes: 'counts',
+    rounds: 'count',
+    seconds: 'seconds',
+    beside: 'text',
+    json: 'text',
   },
-});
-const { smoke } = values;
-const sizes = (values.sizes ?? (smoke ? '128' : '16,128,1024,16384')).split(',').map(Number);
-const rounds = Number(values.rounds ?? (smoke ? 1 : 5));
-const seconds = Number(values.seconds ?? (smoke ? 0.05 : 1));
+);
+const { smoke = false } = values;
+const sizes = values.sizes ?? (smoke ? [128] : [16, 128, 1024, 16384]);
+const rounds = values.rounds ?? (smoke ? 1 : 5);
+const seconds = values.seconds ?? (smoke ? 0.05 : 1);
 const warmup = smoke ? 0.02 : 0.4;
 
 /** One run against a fresh broker. */

@@ -1,31 +1,44 @@
-// Topology:  publisher --> broker with its histograms, or a build without (CPU A) --> subscriber, or ten of them;
-//            all ends in the generator (CPU B). Both brokers live side by side, one of them busy at a time.
+// Topology:  publisher --> broker whose histograms go on and off --> subscriber, or ten of them;
+//            one shard (CPU A), the generator (CPU B)
 //
-// Measures what the histograms inside the broker cost: its CPU time for a frame, with them beside without them, in
-// slices of some 50 ms in turn, the order within each pair drawn by the seed. The better quartile of the slices is a round's
-// figure; both brokers are started afresh for each round; what is said is the estimate over the rounds and its interval, as
-// in the gate. Two fixed rates are among the loads because a turn costs most where it brings one frame.
+// Measures what the histograms inside the broker cost. The broker is a build in which the shard itself switches them, in slices
+// of some 4 ms in turn, the order within each pair drawn at random, and tells of each how long its turns took and how
+// many frames they delivered. So both sides share thread, memory and compiled code, and a pair lies within some 10 ms of one
+// load: what else the machine does falls on both. A turn counts from the return of epoll_wait to the next call of it, where it
+// brought something; the two readings of the clock for this stand on both sides. Off, a test of the switch remains, in
+// place of nothing. The median of the pairs' ratios is a round's figure, each load of a round has a fresh broker; what is said
+// is the estimate over the rounds and its interval, as in the gate. Two fixed rates are among the loads because a turn costs
+// most where it brings one frame.
 //
 // Void when anything was lost, reordered or damaged. Unclear when the interval reaches beyond 1 % on both sides:
-// more rounds, or a quieter machine. `--control` has the histograms on both sides, and shows what the noise alone does.
+// more rounds, or a quieter machine. `--control` switches nothing, and shows what the noise alone does.
 //
-//   node perf/meters.mjs [--rounds N] [--seed N] [--control] [--smoke] [--json FILE]
+//   node perf/meters.mjs [--rounds N] [--seconds S] [--control] [--smoke] [--json FILE]
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { takeWorkingTree } from './gate/builds.mjs';
-import { estimate, quantile, seededRandom } from './gate/statistics.mjs';
+import { estimate, median } from './gate/statistics.mjs';
+import { scriptOptions } from './lib/command-line.mjs';
 import { compileLoadgen, runLoadgen } from './lib/loadgen.mjs';
-import { cpuNsOf, describeMachine, goFirst, planCpus } from './lib/machine.mjs';
+import { describeMachine, goFirst, planCpus } from './lib/machine.mjs';
 import { startBroker } from './lib/peers.mjs';
-import { count, median, printTable } from './lib/report.mjs';
+import { count, printTable } from './lib/report.mjs';
 import { faultsOf } from './lib/runs.mjs';
 
-const WITHOUT = [{ file: 'src/shards/layout.ts', from: 'METERED = true', to: 'METERED = false' }];
 const COST_MAX = 0.01;
 const ALPHA = 0.05;
 const FLAGS = ['--memory-arena', '128MiB', '--log-level', 'error'];
 const EXIT = { below: 0, above: 1, unclear: 2 };
+const SLICE_MS = 4;
+const SLICES_PER_LINE = 20;
+
+const values = scriptOptions(
+  'node perf/meters.mjs [--rounds N] [--seconds S] [--control] [--smoke] [--json FILE]',
+  { rounds: 'count', seconds: 'seconds', control: 'flag', smoke: 'flag', json: 'text' },
+);
+const rounds = values.rounds ?? (values.smoke ? 1 : 12);
+const seconds = values.seconds ?? (values.smoke ? 0.4 : 2);
+const warmup = values.smoke ? 0.05 : 0.5;
 
 const loads = [
   { title: '1 -> 1, 16 B', mode: 'throughput', options: { size: 16 } },
@@ -36,54 +49,112 @@ const loads = [
   { title: '50,000/s, 128 B', mode: 'latency', options: { size: 128, rate: 50_000 } },
 ];
 
-const { values } = parseArgs({
-  options: {
-    rounds: { type: 'string', default: '20' },
-    seed: { type: 'string', default: '1' },
-    control: { type: 'boolean', default: false },
-    smoke: { type: 'boolean', default: false },
-    json: { type: 'string' },
+/** In the broker's build: `METERED` becomes a switch in kernel and JavaScript, and the shard has a probe that turns it. */
+const SWITCHED = [
+  {
+    file: 'src/shards/layout.ts',
+    from: 'export const METERED = true as boolean;',
+    to: `export let METERED = true as boolean;
+      export function switchMeters(on: boolean): void { METERED = on; }`,
   },
-});
-const rounds = values.smoke ? 1 : Number(values.rounds);
-const pairs = values.smoke ? 1 : 12;
-const seconds = values.smoke ? 0.02 : 0.05;
-const random = seededRandom(Number(values.seed));
-const order = () => (random() < 0.5 ? [0, 1] : [1, 0]);
-
-/** The broker's CPU time for a frame that is delivered, in ns. */
-async function slice({ pid, port }, cpu, { title, mode, options }, factor = 1) {
-  const before = cpuNsOf(pid);
-  const timing = { seconds: seconds * factor, warmup: 0.01 };
-  const report = await runLoadgen(mode, { port, protocol: 'ms', cpu, ...timing, ...options });
-  const faults = faultsOf(report);
-  if (faults.length > 0) throw new Error(`${title}: ${faults.join(', ')}`);
-  return (cpuNsOf(pid) - before) / report.delivered;
-}
-
-/** By load: the figure without, and the one with. */
-async function round(builds, cpus) {
-  const brokers = [];
-  try {
-    for (const side of order()) {
-      const entry = join(builds[side].path, 'dist', 'main.js');
-      brokers[side] = await startBroker({ cpus: cpus.peer, entry, flags: FLAGS });
-    }
-    const figures = loads.map(() => [[], []]);
-    for (const load of loads) {
-      for (const side of order()) await slice(brokers[side], cpus.generator, load, 3);
-    }
-    for (let pair = 0; pair < pairs; pair++) {
-      for (const [i, load] of loads.entries()) {
-        for (const side of order()) {
-          figures[i][side].push(await slice(brokers[side], cpus.generator, load));
+  {
+    file: 'src/shards/kernel/index.ts',
+    from: "export { sendsEnd, turnTook } from './meters';",
+    to: "export { sendsEnd, turnTook } from './meters'; export { switchMeters } from '../layout';",
+  },
+  {
+    file: 'src/shards/kernel.ts',
+    from: 'sendsEnd(ns: number): void;',
+    to: 'sendsEnd(ns: number): void; switchMeters(on: number): void;',
+  },
+  {
+    file: 'src/shards/shard.ts',
+    from: 'if (mayBlock) kernel.wokenUp();',
+    to: 'if (mayBlock) kernel.wokenUp(); this.#probe.turnBegins();',
+  },
+  {
+    file: 'src/shards/shard.ts',
+    from: 'this.#turnEndedMs = this.awakeMs;',
+    to: 'this.#turnEndedMs = this.awakeMs; if (this.#worked) this.#probe.turnEnds(kernel);',
+  },
+  {
+    file: 'src/shards/shard.ts',
+    from: '#faultAsked = false;\n',
+    to: '#faultAsked = false; readonly #probe = new Probe();\n',
+  },
+  {
+    file: 'src/shards/shard.ts',
+    from: 'export class Shard {',
+    to: `class Probe {
+      #sliceBegan = 0;
+      #turnBegan = 0;
+      #spent = 0;
+      #before = 0;
+      #isSecond = false;
+      #isOn = true;
+      #lines: number[][] = [];
+      turnBegins(): void { this.#turnBegan = performance.now(); }
+      turnEnds(kernel: ShardContext['kernel']): void {
+        const now = performance.now();
+        this.#spent += now - this.#turnBegan;
+        if (now - this.#sliceBegan < ${SLICE_MS}) return;
+        const frames = kernel.deliveredFrames();
+        this.#lines.push([this.#isSecond ? 1 : 0, this.#isOn ? 1 : 0, this.#spent, frames - this.#before]);
+        if (this.#isSecond && this.#lines.length >= ${SLICES_PER_LINE}) {
+          console.log('slices ' + JSON.stringify(this.#lines));
+          this.#lines = [];
         }
+        this.#isSecond = !this.#isSecond;
+        this.#isOn = this.#isSecond ? !this.#isOn : Math.random() < 0.5;
+        ${values.control ? '' : 'layout.switchMeters(this.#isOn); kernel.switchMeters(this.#isOn ? 1 : 0);'}
+        this.#before = frames;
+        this.#spent = 0;
+        this.#sliceBegan = performance.now();
       }
     }
-    return figures.map((sides) => sides.map((slices) => quantile(slices, 0.25)));
+    export class Shard {`,
+  },
+];
+
+/** A round's figures of one load: by side the median of a slice's ns for a frame, and the median of the pairs' ratios. */
+async function measure(entry, cpus, { title, mode, options }) {
+  const broker = await startBroker({ cpus: cpus.peer, entry, flags: FLAGS });
+  let report;
+  try {
+    const timing = { seconds, warmup };
+    const common = { port: broker.port, protocol: 'ms', cpu: cpus.generator };
+    report = await runLoadgen(mode, { ...common, ...timing, ...options });
   } finally {
-    await Promise.all(brokers.map((broker) => broker?.stop()));
+    await broker.stop();
   }
+  const faults = faultsOf(report);
+  if (faults.length > 0) throw new Error(`${title}: ${faults.join(', ')}`);
+  const pairs = pairsOf(broker.handle.stdout);
+  if (pairs.length === 0) throw new Error(`${title}: no pair of slices was whole`);
+  const [without, withThem] = [0, 1].map((side) => median(pairs.map((pair) => pair[side])));
+  return {
+    without,
+    withThem,
+    ratio: median(pairs.map(([off, on]) => Math.log(on / off))),
+    pairs: pairs.length,
+  };
+}
+
+/** Of pairs in which both slices delivered something: ns for a frame, without and with. The first line is warm-up. */
+function pairsOf(output) {
+  const lines = [...output.matchAll(/^slices (.*)$/gm)].slice(1);
+  const pairs = [];
+  for (const [, text] of lines) {
+    let first;
+    for (const [isSecond, isOn, ms, frames] of JSON.parse(text)) {
+      const slice = { isOn, ns: (ms * 1e6) / frames, frames };
+      if (!isSecond) first = slice;
+      else if (first !== undefined && first.frames > 0 && frames > 0) {
+        pairs.push(isOn ? [first.ns, slice.ns] : [slice.ns, first.ns]);
+      }
+    }
+  }
+  return pairs;
 }
 
 function judged({ low, high }) {
@@ -99,36 +170,34 @@ function percentOf(log) {
 
 compileLoadgen();
 const machine = describeMachine();
-const withMeters = takeWorkingTree();
-const builds = [values.control ? withMeters : takeWorkingTree(WITHOUT), withMeters];
+const entry = join(takeWorkingTree(SWITCHED).path, 'dist', 'main.js');
 const cpus = planCpus();
 machine.nice = goFirst();
-const measured = [];
-for (let i = 0; i < rounds; i++) {
-  measured.push(await round(builds, cpus));
-  console.log(`round ${i + 1} of ${rounds}`);
+const measured = loads.map(() => []);
+for (let round = 1; round <= rounds; round++) {
+  for (const [at, load] of loads.entries()) measured[at].push(await measure(entry, cpus, load));
+  console.log(`round ${round} of ${rounds}`);
 }
-const results = loads.map(({ title }, i) => {
-  const sides = measured.map((each) => each[i]);
+const results = loads.map(({ title }, at) => {
   const found = estimate(
-    sides.map(([without, withThem]) => Math.log(withThem / without)),
+    measured[at].map(({ ratio }) => ratio),
     ALPHA,
   );
-  return { title, sides, ...found, verdict: judged(found) };
+  return { title, rounds: measured[at], ...found, verdict: judged(found) };
 });
 const place = cpus.peer
   ? `broker on CPU ${cpus.peer}, generator on CPU ${cpus.generator}`
   : 'one CPU';
 printTable(
-  `${values.control ? 'CONTROL, both with' : 'without and with'} histograms: broker CPU per delivered frame, ` +
-    `medians of ${rounds} rounds; ${place}; load average before ${machine.loadAverageBefore.join(' ')}`,
-  ['load', 'without, ns', 'with, ns', 'cost', 'from', 'to', 'than 1 %'],
-  results.map(({ title, sides, estimate: middle, low, high, verdict }) => [
+  `${values.control ? 'CONTROL, nothing is switched' : 'without and with histograms'}: the shard's time for a delivered ` +
+    `frame, medians of ${rounds} rounds; ${place}; load average before ${machine.loadAverageBefore.join(' ')}`,
+  ['load', 'without, ns', 'with, ns', 'cost', 'from', 'to', 'than 1 %', 'pairs'],
+  results.map(({ title, rounds: of, estimate: middle, low, high, verdict }) => [
     title,
-    count(median(sides.map(([without]) => without)), 1),
-    count(median(sides.map(([, withThem]) => withThem)), 1),
+    ...['without', 'withThem'].map((side) => count(median(of.map((each) => each[side])), 1)),
     ...[middle, low, high].map(percentOf),
     verdict,
+    count(of.reduce((sum, { pairs }) => sum + pairs, 0)),
   ]),
 );
 const verdicts = results.map(({ verdict }) => verdict);

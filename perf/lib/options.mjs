@@ -16,6 +16,7 @@ const full = {
   'storm-connections': '1000',
   'replay-mib': '64',
   reloads: '1000',
+  shards: '2',
   internal: {
     idleRounds: 3,
     stormsBefore: 4,
@@ -53,6 +54,7 @@ const smoke = {
   'storm-connections': '20',
   'replay-mib': '1',
   reloads: '3',
+  shards: '2',
   internal: {
     idleRounds: 1,
     stormsBefore: 0,
@@ -84,6 +86,7 @@ export function helpText(scenarios, peerNames) {
   --latency-seconds S  the same of latency and wakeup, after ${full.internal.latencyWarmup} s (${full['latency-seconds']})
   --sizes B,B          payload bytes of throughput and shards (${full.sizes})
   --few-sizes B,B      payload bytes of streams, fanin, fanout, replay (${full['few-sizes']})
+  --shards N           shards of the scenario of that name (${full.shards})
   --rates R,R          messages a second of latency (${full.rates})
   --latency-size B     payload bytes of latency, rtt and wakeup (128)
   --connections N      of idle (${full.connections})
@@ -165,6 +168,7 @@ export function readCommandLine(scenarios, peerNames, defaults) {
       stormConnections: one('storm-connections'),
       replayBytes: one('replay-mib') * 2 ** 20,
       reloads: one('reloads'),
+      shards: one('shards'),
       hello: values.hello,
       verify: values.verify || values.smoke,
       ...base.internal,

@@ -1,7 +1,7 @@
 // Topology:  publisher --> peer (CPU A) --> subscriber(s), all ends in the generator (CPU B), loopback.
 //
 //   throughput  1 -> 1                        one shard
-//   shards      1 -> 1                        publisher and subscriber on different shards, where there are two
+//   shards      1 -> 1                        publisher and subscriber on different shards, of two or so many as are asked for
 //   streams     10 x (1 -> 1), side by side   each pair on a stream of its own, one shard
 //   fanin       10 -> 1                       all on one stream, one shard
 //   fanout      1 -> 10                       one shard; counted is what all ten receive together
@@ -206,12 +206,12 @@ export function fanout(options) {
 export async function shards(options) {
   if (!options.peers.includes('memorystreamer'))
     return { skipped: 'memorystreamer is not among --peers' };
-  const cpus = planCpus(2);
+  const cpus = planCpus(options.shards);
   const conflict = cpus.shared
     ? `the generator SHARES its CPU (${cpus.generator ?? 'the only one'}) with a shard: a floor, no comparison`
     : `peer on CPUs ${cpus.peer}, generator on CPU ${cpus.generator}: no conflict`;
-  const title = `throughput, two shards, publisher and subscriber placed in turn; ${conflict}`;
+  const title = `throughput, ${options.shards} shards, publisher and subscriber placed in turn; ${conflict}`;
   const shape = { streams: 1, subscribers: 1 };
-  const figures = await measure(title, cpus, { ...options, shards: 2 }, shape);
-  return { cpus, conflict, figures };
+  const figures = await measure(title, cpus, options, shape);
+  return { cpus, shards: options.shards, conflict, figures };
 }

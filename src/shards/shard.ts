@@ -71,6 +71,7 @@ export class Shard {
   readonly #beganMs: number;
   /** When the present turn's wait was over; and whether there was anything to do in it. */
   #turnBeganMs: number;
+  #turnEndedMs: number;
   #worked = false;
   /** When this thread was last known to be awake: set at a turn's end, and by who lets something else run between two turns. */
   awakeMs: number;
@@ -96,6 +97,7 @@ export class Shard {
     this.input = new Input(context, this.lifecycle, this.requests);
     this.#beganMs = context.clock.monotonicMs();
     this.#turnBeganMs = this.#beganMs;
+    this.#turnEndedMs = this.#beganMs;
     this.awakeMs = this.#beganMs;
     this.#lastBusyMs = this.#beganMs;
     this.#sweptAtMs = this.#beganMs;
@@ -132,7 +134,7 @@ export class Shard {
     this.#signal();
     const isAlive = this.#advanceState();
     this.awakeMs = this.context.clock.monotonicMs();
-    if (this.#worked) this.#meterSends(this.awakeMs);
+    this.#turnEndedMs = this.awakeMs;
     return isAlive;
   }
 
@@ -172,9 +174,10 @@ export class Shard {
     const mayBlock = timeoutMs > 0 && this.#mayBlock();
     const events = sys.epollWait(this.#epollFd, mayBlock ? timeoutMs : 0);
     if (mayBlock) kernel.wokenUp();
-    sys.clockRealtime(areaAt + layout.AREA_CLOCK);
     const nowMs = clock.monotonicMs();
+    // By the clock of the turn that is over.
     this.#meterTurn(mayBlock ? this.awakeMs : nowMs);
+    sys.clockRealtime(areaAt + layout.AREA_CLOCK);
     this.#turnBeganMs = nowMs;
     this.#worked = events > 0;
     this.context.tick = (Math.floor((nowMs - this.#beganMs) / TICK_MS) + 1) >>> 0;
@@ -183,10 +186,12 @@ export class Shard {
     for (let i = 0; i < events; i++) this.#event(i);
   }
 
-  /** The turn before is over, and lasted until `endMs`: what came after it was sleep. */
+  /** The turn before is over, and lasted until `endMs`: what came after it was sleep. One call: each costs some 0.1 µs. */
   #meterTurn(endMs: number): void {
     if (!layout.METERED) return;
-    this.context.kernel.turnTook((endMs - this.#turnBeganMs) * NS_PER_MS, this.#worked);
+    const ns = (endMs - this.#turnBeganMs) * NS_PER_MS;
+    const sentNs = (this.#turnEndedMs - this.#turnBeganMs) * NS_PER_MS;
+    this.context.kernel.turnTook(ns, sentNs, this.#worked);
   }
 
   #timeoutMs(): number {

@@ -36,11 +36,17 @@ export function meter(which: u32, value: u64): void {
   if (value > load<u64>(at, METER_MAX)) store<u64>(at, value, METER_MAX);
 }
 
-/** A turn took so many ns, in which the shard was awake; `worked` is 0 where there was nothing to do in it. */
-export function turnTook(ns: f64, worked: i32): void {
+/**
+ * A turn took so many ns, in which the shard was awake, and had sent all that it sent by `sentNs`; `worked` is 0 where
+ * there was nothing to do in it.
+ */
+export function turnTook(ns: f64, sentNs: f64, worked: i32): void {
   if (!METERED) return;
   const value = ns > 0 ? <u64>ns : 0;
-  if (worked) meter(METER_TURN, value);
+  if (worked) {
+    meter(METER_TURN, value);
+    sendsEnd(sentNs);
+  }
   // Control takes it by an exchange for 0: a value that is lost by that was not above what control got.
   if (value > load<u64>(area, AREA_LONGEST_TURN)) store<u64>(area, value, AREA_LONGEST_TURN);
 }
