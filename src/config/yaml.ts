@@ -13,9 +13,12 @@ import {
   parseEvents,
   SCALAR_STYLE,
   YAMLException,
+  type AliasEvent,
   type Event,
-  type ScalarTagDefinition,
+  type MappingEvent,
   type ScalarEvent,
+  type ScalarTagDefinition,
+  type SequenceEvent,
 } from 'js-yaml';
 import { DEPTH_MAX, SyntaxFault, type ConfigNode, type Entry, type Scalar } from './node.js';
 
@@ -52,6 +55,9 @@ for (const meaning of [nullCoreTag, boolCoreTag, intCoreTag, floatCoreTag]) {
   }
 }
 
+/** What begins a value or a name; between the parser's beginnings and ends nothing else comes. */
+type NodeEvent = AliasEvent | MappingEvent | ScalarEvent | SequenceEvent;
+
 class Reader {
   readonly #text: string;
   readonly #events: readonly Event[];
@@ -81,7 +87,7 @@ class Reader {
 
   /** `around` is where an empty value is said to stand: at its name, or at the list or group that it is in. */
   #node(around: number): ConfigNode {
-    const event = this.#take()!;
+    const event = this.#take() as NodeEvent;
     this.#refuseMarks(event);
     const at = placeOf(event) ?? around;
     if (event.type === EVENT_ID.SCALAR) return { kind: 'scalar', value: this.#scalar(event), at };
@@ -92,12 +98,9 @@ class Reader {
   }
 
   /** Throws where a value or a name is, or has, what a configuration is to do without. */
-  #refuseMarks(event: Event): void {
+  #refuseMarks(event: NodeEvent): void {
     if (event.type === EVENT_ID.ALIAS) {
       throw new SyntaxFault(event.anchorStart - 1, 'aliases are refused: write the value out');
-    }
-    if (event.type === EVENT_ID.DOCUMENT || event.type === EVENT_ID.POP) {
-      throw new Error('the parser ended a value that had not begun');
     }
     if (isThere(event.anchorStart)) {
       throw new SyntaxFault(event.anchorStart - 1, 'anchors are refused');
@@ -111,7 +114,7 @@ class Reader {
   #entries(groupAt: number): Map<string, Entry> {
     const entries = new Map<string, Entry>();
     while (!this.#ends()) {
-      const event = this.#take()!;
+      const event = this.#take() as NodeEvent;
       const at = placeOf(event) ?? groupAt;
       this.#refuseMarks(event);
       if (event.type !== EVENT_ID.SCALAR || !isThere(event.valueStart)) {
