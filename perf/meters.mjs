@@ -5,7 +5,8 @@
 // of some 4 ms in turn, the order within each pair drawn at random, and tells of each how long its turns took and how
 // many frames they delivered. So both sides share thread, memory and compiled code, and a pair lies within some 10 ms of one
 // load: what else the machine does falls on both. A turn counts from the return of epoll_wait to the next call of it, where it
-// brought something; the two readings of the clock for this stand on both sides. Off, a test of the switch remains, in
+// brought something, and so does what lies before the wait of the two turns behind it, which write down what it was; the
+// readings of the clock for this stand on both sides. Off, a test of the switch remains, in
 // place of nothing. The median of the pairs' ratios is a round's figure, each load of a round has a fresh broker; what is said
 // is the estimate over the rounds and its interval, as in the gate. Two fixed rates are among the loads because a turn costs
 // most where it brings one frame.
@@ -59,8 +60,8 @@ const SWITCHED = [
   },
   {
     file: 'src/shards/kernel/index.ts',
-    from: "export { sendsEnd, turnTook } from './meters';",
-    to: "export { sendsEnd, turnTook } from './meters'; export { switchMeters } from '../layout';",
+    from: "export { sendsEnd, turnBegins, turnTook } from './meters';",
+    to: "export { sendsEnd, turnBegins, turnTook } from './meters'; export { switchMeters } from '../layout';",
   },
   {
     file: 'src/shards/kernel.ts',
@@ -70,7 +71,17 @@ const SWITCHED = [
   {
     file: 'src/shards/shard.ts',
     from: 'if (mayBlock) kernel.wokenUp();',
-    to: 'if (mayBlock) kernel.wokenUp(); this.#probe.turnBegins();',
+    to: 'if (mayBlock) kernel.wokenUp(); this.#probe.waited();',
+  },
+  {
+    file: 'src/shards/shard.ts',
+    from: 'const events = sys.epollWait(',
+    to: 'this.#probe.waits(); const events = sys.epollWait(',
+  },
+  {
+    file: 'src/shards/shard.ts',
+    from: 'const sentNs =',
+    to: 'this.#probe.turnBegins(); const sentNs =',
   },
   {
     file: 'src/shards/shard.ts',
@@ -87,16 +98,22 @@ const SWITCHED = [
     from: 'export class Shard {',
     to: `class Probe {
       #sliceBegan = 0;
-      #turnBegan = 0;
+      #began = 0;
+      #countsBefore = 0;
       #spent = 0;
       #before = 0;
       #isSecond = false;
       #isOn = true;
       #lines: number[][] = [];
-      turnBegins(): void { this.#turnBegan = performance.now(); }
+      turnBegins(): void { this.#began = performance.now(); }
+      waits(): void {
+        if (this.#countsBefore-- > 0) this.#spent += performance.now() - this.#began;
+      }
+      waited(): void { this.#began = performance.now(); }
       turnEnds(kernel: ShardContext['kernel']): void {
         const now = performance.now();
-        this.#spent += now - this.#turnBegan;
+        this.#spent += now - this.#began;
+        this.#countsBefore = 2;
         if (now - this.#sliceBegan < ${SLICE_MS}) return;
         const frames = kernel.deliveredFrames();
         this.#lines.push([this.#isSecond ? 1 : 0, this.#isOn ? 1 : 0, this.#spent, frames - this.#before]);

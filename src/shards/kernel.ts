@@ -94,11 +94,10 @@ export interface BrokerKernel extends RingKernel {
   deliveredFrames(): number;
   deliveredBytes(): number;
 
-  /**
-   * A turn is over that took so many ns awake, and had sent by `sentNs` what was sent since `sendsEnd`; `worked`: there
-   * was something to do in it.
-   */
-  turnTook(ns: number, sentNs: number, worked: boolean): void;
+  /** A turn took so many ns awake; `worked`: there was something to do in it. */
+  turnTook(ns: number, worked: boolean): void;
+  /** `turnTook` of the turn before the last, `sendsEnd` of the last one, and `beginTurn`: by one call. */
+  turnBegins(tookNs: number, worked: boolean, sentNs: number): void;
   /** What was sent since the last call was sent by so many ns after the turn began. */
   sendsEnd(ns: number): void;
 }

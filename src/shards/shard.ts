@@ -73,6 +73,9 @@ export class Shard {
   #turnBeganMs: number;
   #turnEndedMs: number;
   #worked = false;
+  /** The turn before the present one: what the kernel counts of it when the next one begins. */
+  #tookNs = 0;
+  #tookWorked = false;
   /** When this thread was last known to be awake: set at a turn's end, and by who lets something else run between two turns. */
   awakeMs: number;
   #isControlDue = true;
@@ -120,7 +123,8 @@ export class Shard {
   /** One turn. Answers false once no connection is left and none will come. */
   turn(): boolean {
     const { kernel } = this.context;
-    kernel.beginTurn();
+    const sentNs = (this.#turnEndedMs - this.#turnBeganMs) * NS_PER_MS;
+    kernel.turnBegins(this.#tookNs, this.#tookWorked, sentNs);
     this.#wait();
     if (this.#faultAsked) throw new Error('a fault was asked for (debug.faults)');
     if (this.#settingsPage.change !== this.#settingsChange) this.#heedSettings();
@@ -174,24 +178,18 @@ export class Shard {
     const mayBlock = timeoutMs > 0 && this.#mayBlock();
     const events = sys.epollWait(this.#epollFd, mayBlock ? timeoutMs : 0);
     if (mayBlock) kernel.wokenUp();
-    const nowMs = clock.monotonicMs();
-    // By the clock of the turn that is over.
-    this.#meterTurn(mayBlock ? this.awakeMs : nowMs);
     sys.clockRealtime(areaAt + layout.AREA_CLOCK);
+    const nowMs = clock.monotonicMs();
+    // What came after that was sleep.
+    const endMs = mayBlock ? this.awakeMs : nowMs;
+    this.#tookNs = (endMs - this.#turnBeganMs) * NS_PER_MS;
+    this.#tookWorked = this.#worked;
     this.#turnBeganMs = nowMs;
     this.#worked = events > 0;
     this.context.tick = (Math.floor((nowMs - this.#beganMs) / TICK_MS) + 1) >>> 0;
     if (events < 0) throw new Error(`epoll_wait: errno ${-events}`);
     if (events > 0) this.#lastBusyMs = nowMs;
     for (let i = 0; i < events; i++) this.#event(i);
-  }
-
-  /** The turn before is over, and lasted until `endMs`: what came after it was sleep. One call: each costs some 0.1 µs. */
-  #meterTurn(endMs: number): void {
-    if (!layout.METERED) return;
-    const ns = (endMs - this.#turnBeganMs) * NS_PER_MS;
-    const sentNs = (this.#turnEndedMs - this.#turnBeganMs) * NS_PER_MS;
-    this.context.kernel.turnTook(ns, sentNs, this.#worked);
   }
 
   #timeoutMs(): number {

@@ -10,7 +10,7 @@ export {
   ingestStoppedCode,
 } from './ingest';
 export { checkOf, closeKeys, frameHandled, openKeys, openVersion } from './keys';
-export { sendsEnd, turnTook } from './meters';
+export { sendsEnd, turnBegins, turnTook } from './meters';
 export { addPublication, dropPublications, findPublication } from './publications';
 export { dropOutput, outFrame, outRoom, writeAcks } from './output';
 export {

@@ -16,6 +16,7 @@ import {
   METER_TURN,
   METER_VALUE_BITS,
 } from '../layout';
+import { beginTurn } from '../../ring/kernel/news';
 import { area } from './rows';
 
 /** The bucket of a value, as `bucketOf` in src/histogram.ts. */
@@ -36,19 +37,23 @@ export function meter(which: u32, value: u64): void {
   if (value > load<u64>(at, METER_MAX)) store<u64>(at, value, METER_MAX);
 }
 
-/**
- * A turn took so many ns, in which the shard was awake, and had sent all that it sent by `sentNs`; `worked` is 0 where
- * there was nothing to do in it.
- */
-export function turnTook(ns: f64, sentNs: f64, worked: i32): void {
+/** A turn took so many ns, in which the shard was awake; `worked` is 0 where there was nothing to do in it. */
+export function turnTook(ns: f64, worked: i32): void {
   if (!METERED) return;
   const value = ns > 0 ? <u64>ns : 0;
-  if (worked) {
-    meter(METER_TURN, value);
-    sendsEnd(sentNs);
-  }
+  if (worked) meter(METER_TURN, value);
   // Control takes it by an exchange for 0: a value that is lost by that was not above what control got.
   if (value > load<u64>(area, AREA_LONGEST_TURN)) store<u64>(area, value, AREA_LONGEST_TURN);
+}
+
+/**
+ * A new turn begins (`beginTurn` of the ring's kernel). The one before it had sent by `sentNs` what it sent; the one before
+ * that took `tookNs`, as `turnTook` has it: how long a turn took is known once the next one has waited.
+ */
+export function turnBegins(tookNs: f64, worked: i32, sentNs: f64): void {
+  turnTook(tookNs, worked);
+  sendsEnd(sentNs);
+  beginTurn();
 }
 
 let sends: u32 = 0;
