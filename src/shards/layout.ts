@@ -190,7 +190,7 @@ export const AREA_METERS = 274432;
 export const SPANS_MAX = 32;
 
 // ---- Meters, at AREA_METERS: histograms of what a shard does, written by it alone, read by control (meters.ts) ----
-/** Whether there are any: false in a build that shows what they cost. */
+/** Whether there are any. The build that shows what they cost makes a switch of it (perf/meters.mjs). */
 export const METERED = true as boolean;
 /** ns: from one return of epoll_wait to the next, without the time asleep. */
 export const METER_TURN = 0;
