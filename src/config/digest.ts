@@ -1,6 +1,7 @@
 /** What makes two configurations the same, and what differs between two. */
 import { hash } from 'node:crypto';
-import { replaced, secretPaths, type Secret } from './secrets.js';
+import { holdsSecrets } from './kinds.js';
+import { replaced, type Secret } from './secrets.js';
 import type { Apply, FlatConfig, KeyName, TableRow } from './table.js';
 
 /**
@@ -23,12 +24,11 @@ function withFingerprints(
   value: unknown,
   secrets: ReadonlyMap<string, Secret>,
 ): unknown {
+  if (!holdsSecrets(row)) return value;
   const fingerprint = (path: string) => secrets.get(path)?.fingerprint() ?? '';
   if (row.isSecretFile === true) return fingerprint(value as string);
-  const paths = secretPaths(row);
-  if (paths.length === 0) return value;
   return (value as readonly object[]).map((item) =>
-    paths.reduce<unknown>((made, path) => replaced(made, path, fingerprint), item),
+    row.secretPaths!.reduce<unknown>((made, path) => replaced(made, path, fingerprint), item),
   );
 }
 

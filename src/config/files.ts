@@ -10,6 +10,7 @@ import {
   readSync,
   realpathSync,
   statSync,
+  type Stats,
 } from 'node:fs';
 import { basename, dirname, extname, join, sep } from 'node:path';
 import { Faults, oneLine } from './faults.js';
@@ -26,6 +27,8 @@ export interface FileContent {
   /** Type and permissions, as `stat` has them. */
   readonly mode: number;
   readonly uid: number;
+  /** As `Files.print` tells it of what was read. */
+  readonly print: string;
 }
 
 /** What stands at a path itself, be it a link. */
@@ -52,10 +55,11 @@ export const realFiles: Files = {
   read(path, bytesMax) {
     const fd = openSync(path, 'r');
     try {
-      const { mode, uid, size } = fstatSync(fd);
+      const found = fstatSync(fd);
+      const { mode, uid, size } = found;
       // Pipes and devices tell no size; a file that grows meanwhile is read up to the size that it had.
       const wanted = size > 0 ? Math.min(size, bytesMax + 1) : bytesMax + 1;
-      return { bytes: readUpTo(fd, wanted), mode, uid };
+      return { bytes: readUpTo(fd, wanted), mode, uid, print: printOf(found) };
     } finally {
       closeSync(fd);
     }
@@ -69,16 +73,19 @@ export const realFiles: Files = {
   },
   print(path) {
     try {
-      const found = statSync(path);
-      // A pipe that is written to is another one by then, and is read once for all that.
-      if (!found.isFile() && !found.isDirectory()) return 'neither file nor folder';
-      const { dev, ino, size, mtimeMs, ctimeMs } = found;
-      return `${dev} ${ino} ${size} ${mtimeMs} ${ctimeMs}`;
+      return printOf(statSync(path));
     } catch (error) {
       return causeOf(error);
     }
   },
 };
+
+function printOf(found: Stats): string {
+  // A pipe that is written to is another one by then, and is read once for all that.
+  if (!found.isFile() && !found.isDirectory()) return 'neither file nor folder';
+  const { dev, ino, size, mtimeMs, ctimeMs } = found;
+  return `${dev} ${ino} ${size} ${mtimeMs} ${ctimeMs}`;
+}
 
 function readUpTo(fd: number, bytesMax: number): Uint8Array {
   const bytes = new Uint8Array(bytesMax);

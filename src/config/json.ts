@@ -22,7 +22,7 @@ export function readJson(text: string): ConfigNode {
   return value;
 }
 
-const SPACES: ReadonlySet<string | undefined> = new Set([' ', '\t', '\n', '\r']);
+const SPACES = /[ \t\n\r]*/y;
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 // eslint-disable-next-line no-control-regex
 const STRING = /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/y;
@@ -115,7 +115,9 @@ class Reader {
   }
 
   #skipSpace(): void {
-    while (SPACES.has(this.#text[this.#at])) this.#at += 1;
+    SPACES.lastIndex = this.#at;
+    SPACES.test(this.#text);
+    this.#at = SPACES.lastIndex;
   }
 
   #accept(character: string): boolean {

@@ -27,6 +27,13 @@ export interface Kind<Value> {
   readonly secretBytesMin?: number;
   /** Of a list: the fields of each item, by their paths in it. */
   readonly fields?: Readonly<Record<string, Field>>;
+  /** Of such a list: the fields that name files of secrets, if there are any. */
+  readonly secretPaths?: readonly (readonly string[])[];
+}
+
+/** Whether a value of it names files of secrets, or may. */
+export function holdsSecrets({ isSecretFile, secretPaths }: Kind<unknown>): boolean {
+  return isSecretFile === true || secretPaths !== undefined;
 }
 
 export interface Field {
@@ -52,7 +59,9 @@ export function listOf<Item>(
   fields: Readonly<Record<string, Field>>,
   max: number,
 ): Kind<readonly Item[]> {
-  const item = objectOf(Object.entries(fields).map(([name, each]) => [name.split('.'), each]));
+  const paths = Object.entries(fields).map(([name, each]): FieldAtPath => [name.split('.'), each]);
+  const item = objectOf(paths);
+  const secretPaths = paths.filter(([, { kind }]) => kind.isSecretFile).map(([path]) => path);
   return {
     type: z.array(item).max(max) as unknown as z.ZodType<readonly Item[]>,
     allowed: `a list of at most ${max} objects with ${Object.keys(fields).join(', ')}`,
@@ -61,6 +70,7 @@ export function listOf<Item>(
     fromText: jsonFromText,
     show: (value) => JSON.stringify(value),
     fields,
+    ...(secretPaths.length > 0 && { secretPaths }),
   };
 }
 
@@ -115,17 +125,11 @@ export function subjectPattern(): Kind<string> {
 
 const SUBJECT_BYTES_MAX = 255;
 // eslint-disable-next-line no-control-regex
-const TOKEN = /^(?:\*|>|[^\u0000-\u0020\u007f.*>]+)$/;
+const PATTERN = /^(?:(?:\*|[^\u0000-\u0020\u007f.*>]+)\.)*(?:\*|>|[^\u0000-\u0020\u007f.*>]+)$/;
 
 /** As `patternFault` of src/frame/subject.ts, which this part may not know; a test holds them together. */
 function isPattern(text: string): boolean {
-  const tokens = text.split('.');
-  const isLast = (at: number) => at === tokens.length - 1;
-  return (
-    text.isWellFormed() &&
-    Buffer.byteLength(text) <= SUBJECT_BYTES_MAX &&
-    tokens.every((token, at) => TOKEN.test(token) && (token !== '>' || isLast(at)))
-  );
+  return PATTERN.test(text) && text.isWellFormed() && Buffer.byteLength(text) <= SUBJECT_BYTES_MAX;
 }
 
 export function integer(min: number, max: number): Kind<number> {

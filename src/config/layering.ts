@@ -1,6 +1,10 @@
-/** Convict lays what is given over the defaults, and lets no name through that the table does not have. */
-import convict from 'convict';
+/** Convict lays what is given over the defaults. */
+import { createRequire } from 'node:module';
+import type convict from 'convict';
 import { TABLE, type FlatConfig, type KeyName, type TableRow } from './table.js';
+
+// As src/config/toml.ts has it.
+const makeConvict = createRequire(import.meta.url)('convict') as typeof convict;
 
 type Properties = convict.Config<Record<string, unknown>>;
 
@@ -14,12 +18,12 @@ export function layered(
   given: ReadonlyMap<KeyName, { readonly value: unknown }>,
 ): FlatConfig {
   const properties = compiled.get(table) ?? compile(table);
-  // Every key is set each time, so that nothing is left of the load before.
-  for (const { key, standard } of table) {
-    const value = given.has(key) ? given.get(key)!.value : (fitted.get(key) ?? standard);
-    properties.set(flatName(key), value);
-  }
-  const merged = properties.validate({ allowed: 'strict' }).getProperties();
+  // Every key is there each time, so that nothing is left of the load before.
+  const values = table.map(({ key, standard }): [string, unknown] => [
+    flatName(key),
+    given.has(key) ? given.get(key)!.value : (fitted.get(key) ?? standard),
+  ]);
+  const merged = properties.load(Object.fromEntries(values)).getProperties();
   const flat = table.map(({ key }) => [key, deepFrozen(merged[flatName(key)])]);
   return Object.freeze(Object.fromEntries(flat)) as FlatConfig;
 }
@@ -31,7 +35,7 @@ function compile(table: readonly TableRow[]): Properties {
     flatName(key),
     { format, default: standard, doc },
   ]);
-  const properties: Properties = convict(
+  const properties: Properties = makeConvict(
     Object.fromEntries(schema) as Record<string, convict.SchemaObj>,
     { env: {}, args: [] },
   );

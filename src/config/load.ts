@@ -7,6 +7,7 @@ import { digestOf } from './digest.js';
 import { ConfigurationRefused, Faults, oneLine, placeOf, type Origin } from './faults.js';
 import { FILES_MAX, filesIn, readDocument, realFiles, type Document, type Files } from './files.js';
 import { parseFlags, type Flags } from './flags.js';
+import { holdsSecrets } from './kinds.js';
 import { layered } from './layering.js';
 import { readMachine, type Machine } from './machine.js';
 import { STEPS, type Step } from './migrate.js';
@@ -103,7 +104,7 @@ class Loading {
     const layers = await this.#layers(flags);
     const given: Layer = new Map(layers.flatMap((layer) => [...layer]));
     for (const row of this.#table) {
-      const found = given.get(row.key);
+      const found = holdsSecrets(row) ? given.get(row.key) : undefined;
       if (found !== undefined) given.set(row.key, this.#withSecrets(row, found));
     }
     const machine = this.#sources.machine ?? readMachine();

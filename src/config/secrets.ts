@@ -62,7 +62,7 @@ export interface SecretReading {
   readonly paths: Set<string>;
 }
 
-/** The value with a whole path wherever it names a secret's file; those files are read. */
+/** Of a key that holds secrets: the value with a whole path wherever it names a secret's file; those files are read. */
 export function withSecrets(row: TableRow, given: Given, reading: SecretReading): unknown {
   const read = (
     text: string,
@@ -74,21 +74,12 @@ export function withSecrets(row: TableRow, given: Given, reading: SecretReading)
     return readSecret(text, given.folder, secretBytesMin, refuse, reading);
   };
   if (row.isSecretFile === true) return read(given.value as string, [], row);
-  const paths = secretPaths(row);
-  if (paths.length === 0) return given.value;
   return (given.value as readonly object[]).map((item, index) =>
-    paths.reduce<unknown>((made, path) => {
+    row.secretPaths!.reduce<unknown>((made, path) => {
       const { kind } = row.fields![path.join('.')]!;
       return replaced(made, path, (text) => read(text, [index, ...path], kind));
     }, item),
   );
-}
-
-/** Of a list's items: where they name files of secrets. */
-export function secretPaths(row: TableRow): string[][] {
-  return Object.entries(row.fields ?? {})
-    .filter(([, { kind }]) => kind.isSecretFile === true)
-    .map(([name]) => name.split('.'));
 }
 
 /** A copy of `item` with another text at `path`, where there is one. */

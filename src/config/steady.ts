@@ -15,12 +15,18 @@ export class SteadyFiles implements Files {
   }
 
   read(path: string, bytesMax: number): FileContent {
-    this.#note(path);
-    return this.#files.read(path, bytesMax);
+    try {
+      const content = this.#files.read(path, bytesMax);
+      this.#note(path, content.print);
+      return content;
+    } catch (error) {
+      this.#note(path, this.#files.print(path));
+      throw error;
+    }
   }
 
   list(folder: string): string[] {
-    this.#note(folder);
+    this.#note(folder, this.#files.print(folder));
     return this.#files.list(folder);
   }
 
@@ -44,7 +50,7 @@ export class SteadyFiles implements Files {
     return undefined;
   }
 
-  #note(path: string): void {
-    if (!this.#prints.has(path)) this.#prints.set(path, this.#files.print(path));
+  #note(path: string, print: string): void {
+    if (!this.#prints.has(path)) this.#prints.set(path, print);
   }
 }

@@ -1,6 +1,12 @@
 /** TOML 1.0. Its dates are refused: no key takes one, and as text they would be something else. */
-import { parseTOML, ParseError, type AST } from 'toml-eslint-parser';
+import { createRequire } from 'node:module';
+import type { AST } from 'toml-eslint-parser';
 import { DEPTH_MAX, SyntaxFault, type ConfigNode, type Entry, type Scalar } from './node.js';
+
+// Node.js looks through a CommonJS module for what it exports where one imports it, for longer than it takes to load.
+const { parseTOML, ParseError } = createRequire(import.meta.url)(
+  'toml-eslint-parser',
+) as typeof import('toml-eslint-parser');
 
 interface Group {
   readonly kind: 'group';

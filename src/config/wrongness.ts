@@ -1,7 +1,7 @@
 /** What zod found, in words. */
 import type { z } from 'zod';
 import { shown } from './faults.js';
-import type { Kind } from './kinds.js';
+import { holdsSecrets, type Kind } from './kinds.js';
 import { nearest } from './nearest.js';
 
 /** Issues of which each has one thing to tell: of several unknown fields each is one. */
@@ -26,7 +26,7 @@ export function wrongnessOf(kind: Kind<unknown>, issue: z.core.$ZodIssue, given:
   const allowed = inner?.allowed ?? `an object with ${names.join(', ')}`;
   if (value === undefined) return `is missing; allowed: ${allowed}`;
   // Where a secret's file is asked for, the secret itself may stand by mistake, and in any field.
-  const text = hasSecrets(kind) ? 'what is given' : shown(value);
+  const text = holdsSecrets(kind) ? 'what is given' : shown(value);
   return `${problem(issue, text)}; allowed: ${allowed}`;
 }
 
@@ -34,10 +34,6 @@ function problem(issue: z.core.$ZodIssue, text: string): string {
   if (issue.code === 'too_small') return `${text} is too small`;
   if (issue.code === 'too_big') return `${text} is too large`;
   return `${text} is not valid`;
-}
-
-function hasSecrets({ isSecretFile, fields = {} }: Kind<unknown>): boolean {
-  return isSecretFile === true || Object.values(fields).some(({ kind }) => kind.isSecretFile);
 }
 
 function near(name: string, names: readonly string[]): string {

@@ -5,7 +5,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import type { Files } from '../../src/config/files.js';
+import { realFiles, type Files } from '../../src/config/files.js';
 import { loadConfiguration } from '../../src/config/load.js';
 import { SteadyFiles } from '../../src/config/steady.js';
 import { MemoryStreamerError } from '../../src/errors.js';
@@ -56,6 +56,34 @@ test('a fault in what was torn is no fault', async () => {
     },
   };
   expect((await load({ file: '', files: torn })).values.shards).toBe(3);
+});
+
+test('what could not be read and is there by the end is read again', async () => {
+  const table: Record<string, string> = { '/b.json': '{}' };
+  const files = fakeFiles(table);
+  const late: Files = {
+    ...files,
+    read(path, bytesMax) {
+      if (path === '/b.json') table['/a.json'] = '{"shards": 3}';
+      return files.read(path, bytesMax);
+    },
+  };
+  expect((await load({ argv, files: late })).values.shards).toBe(3);
+});
+
+test('what is told of a file is the same before, while and after it is read', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'steady-'));
+  try {
+    const path = join(folder, 'a.json');
+    writeFileSync(path, '{}');
+    const { print } = realFiles.read(path, 100);
+    expect(print).toMatch(/^\d+ \d+ 2 /);
+    expect(realFiles.print(path)).toBe(print);
+    writeFileSync(path, '{ }');
+    expect(realFiles.print(path)).not.toBe(print);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
 
 test('a folder to which a file is added meanwhile is listed again', () => {

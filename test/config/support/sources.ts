@@ -53,9 +53,10 @@ export function fakeFiles(table: Readonly<Record<string, string | Uint8Array | F
     if (at(whole) === undefined && !isFolder(whole)) fail('ENOENT', path);
     return whole;
   };
+  const print = (path: string) => JSON.stringify(table[path] ?? path);
   return {
     realPath,
-    print: (path) => JSON.stringify(table[path] ?? path),
+    print,
     look(path): Place {
       const { content, link, mode, uid = 0 } = at(path) ?? {};
       if (link !== undefined) return { mode: LINK | 0o777, uid, target: link };
@@ -71,7 +72,7 @@ export function fakeFiles(table: Readonly<Record<string, string | Uint8Array | F
     read(path): FileContent {
       const { content = fail('EISDIR', path), mode = 0o600, uid = 1000 } = at(realPath(path)) ?? {};
       const bytes = typeof content === 'string' ? new TextEncoder().encode(content) : content;
-      return { bytes, mode: mode > 0o7777 ? mode : REGULAR | mode, uid };
+      return { bytes, mode: mode > 0o7777 ? mode : REGULAR | mode, uid, print: print(path) };
     },
   };
 }
