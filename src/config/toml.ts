@@ -22,7 +22,7 @@ interface List {
   readonly at: number;
 }
 
-/** The value that `text` holds; throws a `SyntaxFault`. */
+/** The value that `text` holds; throws a `SyntaxFault`. A name that stands twice has the parser refused. */
 export function readToml(text: string): ConfigNode {
   const root = group(0, 0);
   for (const node of parsed(text).body[0].body) {
@@ -71,9 +71,7 @@ function below(parent: Group, key: Key): Group {
     parent.entries.set(nameOf(key), { at: key.range[0], node: made });
     return made;
   }
-  const last = found.kind === 'list' ? found.items.at(-1) : found;
-  if (last?.kind === 'group') return last as Group;
-  throw secondTime(key);
+  return (found.kind === 'list' ? found.items.at(-1) : found) as Group;
 }
 
 function addItem(parent: Group, key: Key): Group {
@@ -83,10 +81,8 @@ function addItem(parent: Group, key: Key): Group {
   if (found === undefined) {
     const list: List = { kind: 'list', items: [item], at };
     parent.entries.set(nameOf(key), { at, node: list });
-  } else if (found.kind === 'list') {
-    (found as List).items.push(item);
   } else {
-    throw secondTime(key);
+    (found as List).items.push(item);
   }
   return item;
 }
@@ -96,7 +92,6 @@ function addPair(parent: Group, pair: AST.TOMLKeyValue): void {
   let target = parent;
   for (const key of keys.slice(0, -1)) target = below(target, key);
   const last = keys.at(-1)!;
-  if (target.entries.has(nameOf(last))) throw secondTime(last);
   const node = nodeOf(pair.value, target.depth + 1);
   target.entries.set(nameOf(last), { at: last.range[0], node });
 }
@@ -126,8 +121,4 @@ function limitDepth(depth: number, at: number): void {
   if (depth > DEPTH_MAX) {
     throw new SyntaxFault(at, `values are nested more than ${DEPTH_MAX} deep`);
   }
-}
-
-function secondTime(key: Key): SyntaxFault {
-  return new SyntaxFault(key.range[0], `${JSON.stringify(nameOf(key))} stands here a second time`);
 }

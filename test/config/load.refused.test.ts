@@ -63,6 +63,13 @@ const CASES: readonly (readonly [given: Given, ...faults: string[]])[] = [
     '/b.yaml:1:9: shards: "2 bad" is not valid; allowed: "auto" or a whole number from 1 to 63',
   ],
   [yaml('['.repeat(40) + ']'.repeat(40)), '/b.yaml:1:33: values are nested more than 32 deep'],
+  [
+    toml(`a = ${'['.repeat(40)}${']'.repeat(40)}`),
+    '/b.toml:1:37: values are nested more than 32 deep',
+  ],
+  [toml(`${'a.'.repeat(40)}b = 1`), '/b.toml:1:65: values are nested more than 32 deep'],
+  [toml(`[${'a.'.repeat(40)}b]`), '/b.toml:1:66: values are nested more than 32 deep'],
+  [toml(`[[${'a.'.repeat(40)}b]]`), '/b.toml:1:67: values are nested more than 32 deep'],
   [toml('shards = '), '/b.toml:1:10: Unspecified values are invalid'],
   [toml('shards = 1\nshards = 2'), '/b.toml:2:1: Defining a key multiple times is invalid'],
   [
@@ -165,6 +172,14 @@ const CASES: readonly (readonly [given: Given, ...faults: string[]])[] = [
   [
     yaml('shards:'),
     '/b.yaml:1:1: shards: null is not valid; allowed: "auto" or a whole number from 1 to 63',
+  ],
+  [
+    yaml('log:\n  level:'),
+    '/b.yaml:2:3: log.level: null is not valid; allowed: one of "trace", "debug", "info", "warn", "error", "fatal", "silent"',
+  ],
+  [
+    yaml('shards: 1.5'),
+    '/b.yaml:1:9: shards: 1.5 is not valid; allowed: "auto" or a whole number from 1 to 63',
   ],
   [
     yaml('shards: 1e400'),
