@@ -13,7 +13,6 @@
 // or when it is a debug build. Medians of 5 rounds, and the range.
 import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads';
 import { readFileSync } from 'node:fs';
 import { createArena } from '../dist/ring/arena.js';
@@ -26,6 +25,7 @@ import {
   ON_FULL_BLOCK,
   SPAN_DATA,
 } from '../dist/ring/layout.js';
+import { scriptOptions } from './lib/command-line.mjs';
 
 const AREA_BYTES = 1024 * 1024;
 const SOURCE = 65536;
@@ -33,6 +33,8 @@ const LIMIT_BYTES = 16 * 1024 * 1024;
 const ARENA_BYTES = 40 * 1024 * 1024;
 const ANY = 0x7fffffff;
 const kernelPath = fileURLToPath(new URL('../dist/shards/kernel.wasm', import.meta.url));
+
+const TOPOLOGIES = ['one', 'shared', 'apart', 'read', 'through'];
 
 /** Words at the start of the shared area. */
 const START = 0;
@@ -224,19 +226,20 @@ function summary(figures, digits = 0) {
 }
 
 async function main() {
-  const { values } = parseArgs({
-    options: {
-      smoke: { type: 'boolean', default: false },
-      only: { type: 'string', default: 'one,shared,apart,read,through' },
-      'frame-bytes': { type: 'string', default: '168' },
-      'frames-each': { type: 'string', default: '3000000' },
-      json: { type: 'boolean', default: false },
+  const values = scriptOptions(
+    `node perf/ring.mjs [--smoke] [--only ${TOPOLOGIES}] [--frame-bytes 168] [--frames-each N] [--json]`,
+    {
+      smoke: 'flag',
+      only: TOPOLOGIES,
+      'frame-bytes': 'count',
+      'frames-each': 'count',
+      json: 'flag',
     },
-  });
-  const only = new Set(values.only.split(','));
-  const frameBytes = Number(values['frame-bytes']);
+  );
+  const only = new Set(values.only ?? TOPOLOGIES);
+  const frameBytes = values['frame-bytes'] ?? 168;
   const rounds = values.smoke ? 1 : 5;
-  const framesEach = values.smoke ? 20_000 : Number(values['frames-each']);
+  const framesEach = values.smoke ? 20_000 : (values['frames-each'] ?? 3_000_000);
   const say = values.json ? () => {} : console.log;
   const results = [];
   say(`node ${process.version}, ${cpus()[0].model}, ${cpus().length} cores`);

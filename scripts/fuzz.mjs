@@ -1,6 +1,6 @@
 // Fuzzes the frame decoder, the shard's way in, the handshake, subjects and the configuration's files, guided by coverage.
 //
-//   npm run fuzz -- [--target NAME] [--seconds N | --executions N] [--seed S] [--planted] [--blind] [--dry]
+//   npm run fuzz -- [--target NAME,…] [--seconds N | --executions N] [--seed S] [--planted] [--blind] [--dry]
 //
 // Inputs that reach an edge that the kept corpus (test/fuzz/corpus) does not are added to it, the fewest that do.
 // `--dry` adds nothing. `--planted` fuzzes a build with a bug, from nothing; `--blind` learns nothing, for comparison.
@@ -10,12 +10,14 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { Fuzzer } from '../test/fuzz/fuzzer.mjs';
 import { loadTarget, TARGETS } from '../test/fuzz/targets.mjs';
+import { scriptOptions } from '../perf/lib/command-line.mjs';
 import { buildForFuzzing } from './fuzz-build.mjs';
 import { root } from './kernels.mjs';
 
+const USAGE =
+  'npm run fuzz -- [--target NAME,…] [--seconds N | --executions N] [--seed S] [--planted] [--blind] [--dry]';
 const CORPUS = join(root, 'test/fuzz/corpus');
 const BATCH = 500;
 
@@ -82,27 +84,19 @@ export async function fuzz({
 }
 
 async function main() {
-  const { values } = parseArgs({
-    options: {
-      target: { type: 'string' },
-      seconds: { type: 'string' },
-      executions: { type: 'string' },
-      seed: { type: 'string', default: '1' },
-      planted: { type: 'boolean', default: false },
-      blind: { type: 'boolean', default: false },
-      dry: { type: 'boolean', default: false },
-    },
+  const values = scriptOptions(USAGE, {
+    target: Object.keys(TARGETS),
+    seconds: 'seconds',
+    executions: 'count',
+    seed: 'seed',
+    planted: 'flag',
+    blind: 'flag',
+    dry: 'flag',
   });
-  const names = values.target === undefined ? Object.keys(TARGETS) : [values.target];
-  for (const name of names) {
-    if (!(name in TARGETS))
-      throw new Error(`--target is one of ${Object.keys(TARGETS).join(', ')}`);
-  }
-  const seconds = Number(values.seconds ?? (values.executions === undefined ? 60 : Infinity));
-  const executions = Number(values.executions ?? Infinity);
-  const seed = Number(values.seed);
-  const isBlind = values.blind;
-  const built = await buildForFuzzing('build/fuzz', values.planted);
+  const { target: names = Object.keys(TARGETS), executions = Infinity, seed = 1 } = values;
+  const seconds = values.seconds ?? (values.executions === undefined ? 60 : Infinity);
+  const isBlind = values.blind === true;
+  const built = await buildForFuzzing('build/fuzz', values.planted === true);
   for (const name of names) {
     // A planted bug is to be found from nothing.
     const corpus = values.planted || isBlind ? [] : readCorpus(name);

@@ -1,21 +1,27 @@
-// Command lines of the scripts that measure one thing. What is wrong in one is told with how it is used, exit code 64.
+// Command lines of scripts that do one thing. What is wrong in one is told with how it is used, exit code 64.
 import { parseArgs } from 'node:util';
 
 const USAGE = 64;
 
-function wholeNumber(text) {
+const wholeNumberFrom = (least) => (text) => {
   const value = Number(text);
-  if (!/^\d+$/.test(text) || value < 1 || !Number.isSafeInteger(value)) {
-    throw new Error(`a whole number from 1 is wanted, not "${text}"`);
+  if (!/^\d+$/.test(text) || value < least || !Number.isSafeInteger(value)) {
+    throw new Error(`a whole number from ${least} is wanted, not "${text}"`);
   }
   return value;
-}
+};
+
+const oneOf = (words) => (text) => {
+  if (!words.includes(text)) throw new Error(`"${text}" is none of ${words.join(', ')}`);
+  return text;
+};
 
 const kinds = {
   flag: (isGiven) => isGiven,
   text: (text) => text,
-  count: wholeNumber,
-  counts: (text) => text.split(',').map(wholeNumber),
+  seed: wholeNumberFrom(0),
+  count: wholeNumberFrom(1),
+  counts: (text) => text.split(',').map(wholeNumberFrom(1)),
   seconds(text) {
     const value = Number(text);
     if (text.trim() === '' || !(value > 0) || !Number.isFinite(value)) {
@@ -24,6 +30,10 @@ const kinds = {
     return value;
   },
 };
+
+function readerOf(kind) {
+  return Array.isArray(kind) ? (text) => text.split(',').map(oneOf(kind)) : kinds[kind];
+}
 
 function read(usage, wanted) {
   const options = Object.fromEntries(
@@ -40,7 +50,7 @@ function read(usage, wanted) {
   return Object.fromEntries(
     Object.entries(given).map(([name, value]) => {
       try {
-        return [name, kinds[wanted[name]](value)];
+        return [name, readerOf(wanted[name])(value)];
       } catch (error) {
         throw new Error(`--${name}: ${error.message}`, { cause: error });
       }
@@ -50,7 +60,8 @@ function read(usage, wanted) {
 
 /**
  * The options that were given, by name. `wanted` says what each is: a `flag`, a `text`, a `count` (a whole number from 1),
- * `counts` (some of them, with commas) or `seconds`. Ends the process where one is wrong, and after `--help`.
+ * `counts` (some of them, with commas), a `seed` (from 0), `seconds`, or the words of which some may be given, with
+ * commas. Ends the process where one is wrong, and after `--help`.
  */
 export function scriptOptions(usage, wanted) {
   try {

@@ -5,7 +5,7 @@ import { expect, it } from 'vitest';
 import { root } from '../module.js';
 
 function run(script: string, ...args: string[]) {
-  const path = join(root, 'perf', script);
+  const path = join(root, script.includes('/') ? '' : 'perf', script);
   const { status, stdout, stderr } = spawnSync(process.execPath, [path, ...args], {
     encoding: 'utf8',
   });
@@ -19,11 +19,17 @@ it.each([
   ['handshake.mjs', ['--rounds', '0'], /^--rounds: a whole number from 1 is wanted, not "0"\n/],
   ['meters.mjs', ['--seconds', 'long'], /^--seconds: seconds above 0 are wanted, not "long"\n/],
   ['meters.mjs', ['more'], /^Unexpected argument 'more'/],
+  [
+    'ring.mjs',
+    ['--only', 'one,two'],
+    /^--only: "two" is none of one, shared, apart, read, through\n/,
+  ],
+  ['scripts/fuzz.mjs', ['--seed', '-'], /^--seed: a whole number from 0 is wanted, not "-"\n/],
   ['gate-self-test.mjs', ['--runs'], /^Option '--runs <value>' argument missing\n/],
 ])('%s %j says what is wrong, and how it is used', (script, args, words) => {
   const { status, stdout, stderr } = run(script, ...args);
   expect(stderr).toMatch(words);
-  expect(stderr).toMatch(/\nusage: \S+ .*\[--json FILE\]\n$/);
+  expect(stderr).toMatch(/\nusage: \S+ .*\[--(?:json FILE|json|dry)\]\n$/);
   expect({ status, stdout }).toEqual({ status: 64, stdout: '' });
 });
 
