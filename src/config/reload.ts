@@ -97,11 +97,10 @@ export class Reloader {
   }
 
   #start(by: string): Promise<ReloadRecord> {
-    const running = this.#attempt(by).finally(() => {
-      if (this.#running === running) this.#running = undefined;
+    this.#running = this.#attempt(by).finally(() => {
+      this.#running = undefined;
     });
-    this.#running = running;
-    return running;
+    return this.#running;
   }
 
   async #attempt(by: string): Promise<ReloadRecord> {

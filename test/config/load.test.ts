@@ -235,6 +235,9 @@ describe('limits', () => {
   test('too many files are refused before one is read', async () => {
     const argv = Array.from({ length: FILES_MAX + 1 }, (_, at) => ['--config', `/${at}`]).flat();
     expect(await faultsOf({ argv })).toEqual(['--config: 257 files are too many; allowed: 256']);
+    const most = await faultsOf({ argv: argv.slice(2) });
+    expect(most).toHaveLength(FILES_MAX);
+    expect(most[0]).toMatch(/^\/1: cannot be read: /);
   });
 
   test.each([

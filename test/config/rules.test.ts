@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { Machine } from '../../src/config/machine.js';
 import { arenaBytesMax, isLoopback } from '../../src/config/rules.js';
 import { GIB, KIB, MIB } from '../../src/config/units.js';
-import { faultsOf, LARGE, load } from './support/sources.js';
+import { faultsOf, fakeFiles, LARGE, load } from './support/sources.js';
 
 async function values(argv: string[], machine: Machine = LARGE) {
   return (await load({ argv, machine })).values;
@@ -34,6 +34,7 @@ describe('the arena fits the machine', () => {
   });
 
   test('one larger than what is free now is warned of', async () => {
+    expect((await load({ machine: { ...LARGE, availableBytes: GIB } })).warnings).toEqual([]);
     const { warnings } = await load({ machine: { ...LARGE, availableBytes: MIB } });
     expect(warnings).toEqual([
       'default: memory.arena: 1GiB is more than the 1048576 bytes that are free now',
@@ -78,6 +79,24 @@ describe('an address that other machines reach', () => {
     },
   );
 
+  test.each([
+    ['required: true', 'token'],
+    ['integrity: siphash-2-4', 'hmac-sha256'],
+  ])('is taken where auth.%s has everybody asked who comes', async (auth, method) => {
+    const loaded = (settings: string) => {
+      const credential = `{keyId: a, method: ${method}, secretFile: /s}`;
+      const yaml = `auth: {${settings}}\nlisten: {host: "::"}\ncredentials: [${credential}]`;
+      const files = fakeFiles({ '/b.yaml': yaml, '/s': 'x'.repeat(16) });
+      return load({ argv: ['--config', '/b.yaml'], files });
+    };
+    const { values: taken, warnings } = await loaded(auth);
+    expect(taken.listen.host).toBe('::');
+    const tokens =
+      'default: auth.insecureTokens: tokens from other machines are refused, for they would be readable on the way';
+    expect(warnings).toEqual(method === 'token' ? [tokens] : []);
+    expect((await loaded(`${auth}, insecureTokens: true`)).warnings).toEqual([]);
+  });
+
   test.each(['127.0.0.1', '127.9.9.9', '::1', '0:0:0:0:0:0:0:1', '::ffff:127.0.0.1', '0::0001'])(
     '%s is none',
     (host) => {
@@ -116,5 +135,16 @@ describe('a configuration held against the machine', () => {
       '--shards: 9 shards leave some of the 10 NUMA nodes idle',
       '--idle-strategy: "spin" takes all of the 8 CPUs; other threads have to wait for them',
     ]);
+  });
+
+  test('as many shards as CPUs and nodes are not, unless they spin; one less may spin', async () => {
+    const machine = { ...LARGE, nodes: LARGE.cpus };
+    const all = ['--shards', `${LARGE.cpus}`];
+    expect((await load({ argv: all, machine })).warnings).toEqual([]);
+    expect((await load({ argv: [...all, '--idle-strategy', 'spin'], machine })).warnings).toEqual([
+      '--idle-strategy: "spin" takes all of the 8 CPUs; other threads have to wait for them',
+    ]);
+    const fewer = ['--shards', `${LARGE.cpus - 1}`, '--idle-strategy', 'spin'];
+    expect((await load({ argv: fewer })).warnings).toEqual([]);
   });
 });

@@ -66,9 +66,11 @@ describe('a secret is found', () => {
     expect(await secretOf(windows)).toEqual([['/etc/ms/keys/a', SECRET]]);
   });
 
-  test('anywhere, by a whole path', async () => {
+  test('anywhere, by a whole path, of any length up to the longest', async () => {
     const files = { '/etc/ms/b.yaml': oneVault('/run/a'), '/run/a': SECRET };
     expect(await secretOf(files)).toEqual([['/run/a', SECRET]]);
+    const longest = 'x'.repeat(SECRET_BYTES_MAX);
+    expect(await secretOf({ ...files, '/run/a': longest })).toEqual([['/run/a', longest]]);
   });
 
   test('among the system’s credentials first, by its name', async () => {

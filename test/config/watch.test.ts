@@ -11,7 +11,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Watcher } from '../../src/config/watch.js';
 import { Watched } from '../support/watched.js';
 
@@ -145,6 +145,78 @@ describe('a change is told when a file', () => {
     watch(drops);
     writeFileSync(file, '1');
     await told('1');
+  });
+});
+
+describe('on a clock of its own', () => {
+  beforeEach(() => {
+    vi.useFakeTimers({
+      toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'performance'],
+    });
+  });
+
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  test('a change is told when it has stood still from one look to the next', () => {
+    writeFileSync(file, '1');
+    watch(file);
+    writeFileSync(file, '22');
+    vi.advanceTimersByTime(2_000);
+    writeFileSync(file, '333');
+    vi.advanceTimersByTime(50);
+    expect(tellings).toEqual([]);
+    vi.advanceTimersByTime(50);
+    expect(tellings).toEqual(['333']);
+    vi.advanceTimersByTime(10_000);
+    expect(tellings).toEqual(['333']);
+  });
+
+  test('what never stands still is told after a second', () => {
+    writeFileSync(file, '');
+    watch(file);
+    let text = '';
+    const write = (): void => writeFileSync(file, (text += 'x'));
+    write();
+    vi.advanceTimersByTime(2_000);
+    for (let look = 1; look < 20; look++) {
+      write();
+      vi.advanceTimersByTime(50);
+    }
+    expect(tellings).toEqual([]);
+    write();
+    vi.advanceTimersByTime(50);
+    expect(tellings).toEqual([text]);
+  });
+});
+
+/** Without the poll a change is seen by the kernel's notices alone. */
+describe('by a notice of the kernel', () => {
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  });
+
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  test.each([
+    ['in its folder', 'v1', 'v1'],
+    ['in the folder of a link further up', 'v1/deep', 'v1'],
+  ])('%s a change is told', async (_, inside, exchanged) => {
+    for (const version of ['v1', 'v2']) {
+      mkdirSync(join(folder, inside.replace('v1', version)), { recursive: true });
+      writeFileSync(join(folder, inside.replace('v1', version), 'a.json'), version);
+    }
+    symlinkSync(exchanged, join(folder, 'current'));
+    file = join(folder, inside.replace('v1', 'current'), 'a.json');
+    watch(file);
+    symlinkSync('v2', join(folder, 'next'));
+    renameSync(join(folder, 'next'), join(folder, 'current'));
+    await told('v2');
+    writeFileSync(file, 'v2, changed');
+    await told('v2, changed');
   });
 });
 

@@ -67,6 +67,17 @@ describe('others can change', () => {
   });
 });
 
+test('as many links as Linux follows are followed, and no more', () => {
+  const chain = (links: number) =>
+    Object.fromEntries(
+      Array.from({ length: links }, (_, at) => [`/l${at}`, { link: `/l${at + 1}` }]),
+    );
+  expect(faultOf({ ...chain(40), '/l40': X }, '/l0')).toBeUndefined();
+  expect(() => faultOf({ ...chain(41), '/l41': X }, '/l0')).toThrow(
+    expect.objectContaining({ code: 'ELOOP' }) as Error,
+  );
+});
+
 test('links that lead in a circle are given up, what is not there is told', () => {
   const circle = { '/a/b/c': { link: '/a/b/d' }, '/a/b/d': { link: '/a/b/c' } };
   expect(() => faultOf(circle)).toThrow(expect.objectContaining({ code: 'ELOOP' }) as Error);
