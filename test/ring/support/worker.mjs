@@ -208,15 +208,15 @@ function checkIdentity(stream, reader, frame) {
 const BYTES_MAX = [1, 500, 4096, 65536, ANY];
 const FRAMES_MAX = [1, 3, 20, ANY, ANY];
 
-/** Reads at most `spans` spans; true when nothing more is there. */
-function drain(stream, spans) {
+/** Reads at most `spans` spans; true when nothing more is there. It may stop at a segment's end, unless it `looksBeyond`. */
+function drain(stream, spans, looksBeyond = false) {
   const reader = readers.get(stream);
   const cursor = area.cursor(stream);
   if (!reader.placed && !subscribe(stream)) return true;
   for (let i = 0; i < spans; i++) {
     const bytesMax = BYTES_MAX[random.below(BYTES_MAX.length)];
     const framesMax = FRAMES_MAX[random.below(FRAMES_MAX.length)];
-    const crosses = !random.oneIn(8);
+    const crosses = looksBeyond || !random.oneIn(8);
     const kind = kernel.peek(cursor, bytesMax, crosses, framesMax);
     if (kind === layout.SPAN_NONE) {
       if (crosses) return true;
@@ -348,7 +348,7 @@ function block() {
   }
   for (const stream of readers.keys()) {
     const before = stats.spans + stats.gaps;
-    drain(stream, 1);
+    drain(stream, 1, true);
     if (stats.spans + stats.gaps !== before) fail(`lost wake-up: frames in stream ${stream}`);
   }
 }
@@ -362,7 +362,7 @@ function finished() {
     readers.get(stream).rest = 0;
     if (dirty.has(stream)) return false;
     const before = stats.spans + stats.gaps;
-    drain(stream, 1);
+    drain(stream, 1, true);
     if (stats.spans + stats.gaps !== before) {
       dirty.add(stream);
       return false;
