@@ -19,9 +19,10 @@ export class SteadyFiles implements Files {
       const content = this.#files.read(path, bytesMax);
       this.#note(path, content.print);
       return content;
-    } catch (error) {
+    } catch {
+      // What cannot be read tells no print: it is taken first then, and the file may be there by now.
       this.#note(path, this.#files.print(path));
-      throw error;
+      return this.#files.read(path, bytesMax);
     }
   }
 

@@ -71,6 +71,22 @@ test('what could not be read and is there by the end is read again', async () =>
   expect((await load({ argv, files: late })).values.shards).toBe(3);
 });
 
+test('what comes the moment after it could not be read is read', async () => {
+  const table: Record<string, string> = {};
+  const files = fakeFiles(table);
+  const late: Files = {
+    ...files,
+    read(path, bytesMax) {
+      try {
+        return files.read(path, bytesMax);
+      } finally {
+        table[path] = '{"shards": 3}';
+      }
+    },
+  };
+  expect((await load({ argv: ['--config', '/a.json'], files: late })).values.shards).toBe(3);
+});
+
 test('what is told of a file is the same before, while and after it is read', () => {
   const folder = mkdtempSync(join(tmpdir(), 'steady-'));
   try {
