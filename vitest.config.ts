@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
 import { defineConfig, type Plugin } from 'vitest/config';
 
@@ -26,10 +27,11 @@ export default defineConfig({
   plugins: isCounted ? [sourcesFromBuild] : [],
   test: {
     include: ['test/**/*.test.ts'],
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     pool: 'forks',
-    fileParallelism: false,
+    // Files of tests share the CPUs. A broker of theirs may have a shard for each of these, so that threads grow with the square.
+    maxWorkers: Math.min(availableParallelism(), 4),
     setupFiles: ['test/support/take-coverage.ts'],
     server: { deps: { external: isCounted ? [/\/dist\/.*\.js$/] : [] } },
   },

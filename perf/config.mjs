@@ -2,8 +2,8 @@
 //
 //   files ──read──▶ nodes ──merge──▶ values ──check──▶ frozen object, provenance, digest
 //
-// Every figure comes from a process of its own (perf/probes/config-load.mjs), in which the modules are imported first; that time is told
-// apart. `cold` is the first load of the process, between the least and the greatest of the rounds, `warm` the median of the
+// Every figure comes from a process of its own (perf/probes/config-load.mjs), in which the modules are imported first; that
+// time is told apart. `cold` is the first load of the process, between the least and the greatest of the rounds, `warm` the median of the
 // next 50; `CPU` is what the first one took of the processor, with what V8 compiles beside. A file of each kind is loaded,
 // and ten of them, each with all groups of keys and overrides for 3 subjects. `retained` is what the heap holds more after a
 // forced collection, over how many results are alive; libraries and their caches were there before. `history` is the same of
@@ -31,6 +31,18 @@ const KEPT = smoke ? 4 : 100;
 const OVERRIDES = 3;
 const PROBE = join(projectRoot, 'perf', 'probes', 'config-load.mjs');
 const MEMORY_FLAGS = ['--expose-gc', '--no-flush-bytecode', '--single-threaded'];
+
+const COLUMNS = {
+  files: ({ name }) => name,
+  'import ms': ({ importMs }) => count(importMs, 1),
+  'cold ms': ({ coldMs }) => count(coldMs, 2),
+  'from … to': ({ least, greatest }) => `${count(least, 2)} … ${count(greatest, 2)}`,
+  'CPU ms': ({ coldCpuMs }) => count(coldCpuMs, 2),
+  'warm ms': ({ warmMs }) => count(warmMs, 2),
+  'warm max': ({ warmMsMax }) => count(warmMsMax, 2),
+  'retained bytes': ({ retained }) => count(retained),
+  'history bytes': ({ history }) => count(history),
+};
 
 const folder = mkdtempSync(join(tmpdir(), 'perf-config-'));
 try {
@@ -72,23 +84,11 @@ function mediansOf(times) {
 }
 
 function print(results) {
-  const columns = ['files', 'import ms', 'cold ms', 'from … to', 'CPU ms', 'warm ms'];
-  const rows = results.map((each) => [
-    each.name,
-    count(each.importMs, 1),
-    count(each.coldMs, 2),
-    `${count(each.least, 2)} … ${count(each.greatest, 2)}`,
-    count(each.coldCpuMs, 2),
-    count(each.warmMs, 2),
-    count(each.warmMsMax, 2),
-    count(each.retained),
-    count(each.history),
-  ]);
   const { cpu, cpusAllowed, node } = describeMachine();
   printTable(
     `Loading a configuration: ${cpu}, ${cpusAllowed.length} CPUs, Node.js ${node}, medians of ${rounds} processes`,
-    [...columns, 'warm max', 'retained bytes', 'history bytes'],
-    rows,
+    Object.keys(COLUMNS),
+    results.map((each) => Object.values(COLUMNS).map((cell) => cell(each))),
   );
   for (const each of results) {
     const broken = Object.keys(LIMITS).filter((name) => each[name] >= LIMITS[name]);

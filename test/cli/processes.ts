@@ -7,7 +7,7 @@ export const ENTRY = fileURLToPath(new URL('../../dist/main.js', import.meta.url
 export const FAKE_BROKER = fileURLToPath(new URL('fixtures/fake-broker.mjs', import.meta.url));
 export const PRETEND = new URL('fixtures/pretend.mjs', import.meta.url).href;
 
-const DEADLINE_MS = 20_000;
+const DEADLINE_MS = 60_000;
 
 export interface Outcome {
   code: number | null;

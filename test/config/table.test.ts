@@ -24,6 +24,8 @@ test.each(TABLE)('$key: its default is allowed, and reads back from how it is sh
   expect(row.type.parse(row.fromText(row.show(row.standard)))).toEqual(row.standard);
 });
 
+const credential = { keyId: 'a', method: 'token', secretFile: 'f' };
+
 /** The values at the ends of each range, and those just beyond. */
 test.each([
   ['listen.port', [0, 65535], [-1, 65536]],
@@ -42,8 +44,16 @@ test.each([
       [],
       [{ subject: 'a.*.>' }],
       [{ subject: 'a', retention: { bytes: '64KiB' }, onFull: 'evict' }],
+      Array.from({ length: 1_000 }, () => ({ subject: 'a' })),
     ],
-    [{}, [{}], [{ subject: 'a', other: 1 }], [{ subject: 'a', retention: { bytes: 1 } }], ['a']],
+    [
+      Array.from({ length: 1_001 }, () => ({ subject: 'a' })),
+      {},
+      [{}],
+      [{ subject: 'a', other: 1 }],
+      [{ subject: 'a', retention: { bytes: 1 } }],
+      ['a'],
+    ],
   ],
   ['slowConsumer.timeout', ['10ms', '1h'], [9, 3_600_001]],
   ['heartbeat.interval', [100, '1h'], [99, 3_600_001]],
@@ -64,6 +74,8 @@ test.each([
       [{ keyId: 'a.B-9_', method: 'token', secretFile: 'f' }],
       [{ keyId: 'a', method: 'hmac-sha256', secretFile: 'f', publish: { allow: [], deny: ['>'] } }],
       [{ keyId: 'a', method: 'token', secretFile: 'f', create: { deny: ['a.*'] } }],
+      Array.from({ length: 1_000 }, () => credential),
+      [{ ...credential, publish: { allow: Array.from({ length: 1_000 }, () => 'a') } }],
     ],
     [
       {},
@@ -76,6 +88,8 @@ test.each([
       [{ keyId: 'a', method: 'token', secretFile: 'f', publish: ['a'] }],
       [{ keyId: 'a', method: 'token', secretFile: 'f', subscribe: { allow: ['a..b'] } }],
       [{ keyId: 'a', method: 'token', secretFile: 'f', delete: { allow: [] } }],
+      Array.from({ length: 1_001 }, () => credential),
+      [{ ...credential, publish: { allow: Array.from({ length: 1_001 }, () => 'a') } }],
     ],
   ],
   ['log.histograms', [true, false], ['exit', 1]],

@@ -237,7 +237,7 @@ describe('the benchmark script', () => {
     expect(of('memorystreamer')).toMatchObject({ failed: null, missing: null });
     expect(of('beside')).toMatchObject({ failed: null, missing: null });
     expect(of('beside')!.runs).toHaveLength(1);
-  }, 30_000);
+  });
 
   it('goes on after a scenario that failed, and ends with status 1', async () => {
     const out = join(scratch, 'failed.json');
@@ -252,7 +252,7 @@ describe('the benchmark script', () => {
     };
     expect(results.idle).toHaveProperty('failed');
     expect(results.rtt.figures[0]!.runs).toHaveLength(1);
-  }, 30_000);
+  });
 
   it('reports a peer that is not installed as missing, in the table and in the result', async () => {
     // Nothing but what the runner itself calls, so that no server is on the path.
@@ -271,7 +271,7 @@ describe('the benchmark script', () => {
     expect(redis).toMatchObject({ peer: 'redis', runs: [], failed: null });
     expect(redis!.missing).toContain('apt-get install redis-server');
     expect(relay!.missing).toBeNull();
-  }, 30_000);
+  });
 
   it.each(servers)('knows %s, what it checks and what it promises', async (name) => {
     const peerModule = await perfModule<{
