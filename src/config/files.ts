@@ -107,12 +107,26 @@ export interface Document {
   readonly root: GroupNode;
 }
 
-const READERS: ReadonlyMap<string, () => Promise<(text: string) => ConfigNode>> = new Map([
+type Reader = (text: string) => ConfigNode;
+
+/** By the ending of a file's name. A parser that is large is loaded with the first file that wants it. */
+const READERS: ReadonlyMap<string, () => Promise<Reader>> = new Map([
   ['.json', () => Promise.resolve(readJson)],
   ['.yaml', async () => (await import('./yaml.js')).readYaml],
   ['.yml', async () => (await import('./yaml.js')).readYaml],
   ['.toml', async () => (await import('./toml.js')).readToml],
 ]);
+
+/** Those that have been: to import a module again takes Node.js as long as a small file takes to read. */
+const loaded = new Map<string, Reader>();
+
+async function readerOf(path: string): Promise<Reader> {
+  const name = extname(path).toLowerCase();
+  const ending = READERS.has(name) ? name : '.json';
+  const reader = loaded.get(ending) ?? (await READERS.get(ending)!());
+  loaded.set(ending, reader);
+  return reader;
+}
 
 /** What `path` holds, by its name as JSON, YAML or TOML, and any other name as JSON; undefined after a fault. */
 export async function readDocument(
@@ -123,7 +137,7 @@ export async function readDocument(
   const content = contentOf(path, files, faults);
   const text = content && textOf(path, content, faults);
   if (text === undefined) return undefined;
-  const reader = await (READERS.get(extname(path).toLowerCase()) ?? READERS.get('.json')!)();
+  const reader = await readerOf(path);
   let root: ConfigNode;
   try {
     root = reader(text);

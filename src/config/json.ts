@@ -108,10 +108,11 @@ class Reader {
   }
 
   #take(pattern: RegExp): string | undefined {
-    pattern.lastIndex = this.#at;
-    const found = pattern.exec(this.#text)?.[0];
-    this.#at += found?.length ?? 0;
-    return found;
+    const begin = this.#at;
+    pattern.lastIndex = begin;
+    if (!pattern.test(this.#text)) return undefined;
+    this.#at = pattern.lastIndex;
+    return this.#text.slice(begin, this.#at);
   }
 
   #skipSpace(): void {

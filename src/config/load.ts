@@ -102,7 +102,8 @@ class Loading {
   async run(): Promise<Configuration> {
     const flags = parseFlags(this.#sources.argv, this.#table);
     const layers = await this.#layers(flags);
-    const given: Layer = new Map(layers.flatMap((layer) => [...layer]));
+    const given: Layer = new Map();
+    for (const layer of layers) layer.forEach((value, key) => given.set(key, value));
     for (const row of this.#table) {
       const found = holdsSecrets(row) ? given.get(row.key) : undefined;
       if (found !== undefined) given.set(row.key, this.#withSecrets(row, found));

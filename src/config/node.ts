@@ -77,7 +77,9 @@ export function plain(node: ConfigNode): unknown {
   if (node.kind === 'scalar') return node.value;
   if (node.kind === 'list') return node.items.map(plain);
   const object = Object.create(null) as Record<string, unknown>;
-  for (const [name, entry] of node.entries) object[name] = plain(entry.node);
+  node.entries.forEach((entry, name) => {
+    object[name] = plain(entry.node);
+  });
   return object;
 }
 

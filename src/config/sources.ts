@@ -87,9 +87,8 @@ class FileReader {
         profiles.set(name, this.#profile(name, node));
       }
     }
-    const keys = new Map([...root.entries].filter(([name]) => !META_NAMES.includes(name)));
     const values: Layer = new Map();
-    this.#collect(keys, '', 'file', values);
+    this.#collect(root.entries, '', 'file', values);
     return { values, profiles };
   }
 
@@ -143,9 +142,10 @@ class FileReader {
     layer: Layer,
   ): void {
     const { byKey, groups } = this.#lookup;
-    for (const [name, { at, node }] of entries) {
+    const isTop = from === 'file' && prefix === '';
+    entries.forEach(({ at, node }, name) => {
+      if (isTop && META_NAMES.includes(name)) return;
       const key = prefix + name;
-      if (this.#isHostileName(name, at, key)) continue;
       // A name with a dot is no path: {"listen.port": 1} would be a second way to say the same.
       const isPath = name.includes('.');
       const row = isPath ? undefined : byKey.get(key);
@@ -153,23 +153,35 @@ class FileReader {
       if (row !== undefined) {
         this.#take(row, node, from, layer);
       } else if (!isGroup) {
-        this.#reading.faults.addBy(
-          () =>
-            `${this.#document.path}:${this.#place(at)}: ${key}: is not a known key; ` +
-            hint(key, name, prefix, this.#lookup),
-        );
+        this.#faultOfName(name, at, prefix);
       } else if (node.kind === 'group') {
         this.#collect(node.entries, `${key}.`, from, layer);
       } else {
         const wrong = `${shown(plain(node))} is not an object`;
         this.#fault(node.at, key, wrong, 'an object with keys is expected');
       }
+    });
+  }
+
+  /** Of a name that is none of the table's. */
+  #faultOfName(name: string, at: number, prefix: string): void {
+    const key = prefix + name;
+    if (isHostileName(name)) this.#faultOfHostileName(name, at, key);
+    else {
+      this.#reading.faults.addBy(
+        () =>
+          `${this.#document.path}:${this.#place(at)}: ${key}: is not a known key; ` +
+          hint(key, name, prefix, this.#lookup),
+      );
     }
   }
 
   #take(row: TableRow, node: ConfigNode, from: 'file' | 'profile', layer: Layer): void {
     const originAt = (path: readonly PropertyKey[]) => this.#originOf(nodeAt(node, path).at, from);
-    if (this.#isHostile(node, row.key)) return;
+    if (isHostile(node)) {
+      this.#faultsOfHostile(node, row.key);
+      return;
+    }
     const given = plain(node);
     const result = row.type.safeParse(given);
     if (result.success) {
@@ -184,32 +196,28 @@ class FileReader {
     }
   }
 
-  #isHostileName(name: string, at: number, key: string): boolean {
-    if (PROTOTYPE_NAMES.includes(name)) {
-      this.#fault(at, key, 'is a name that no key may have', 'leave it out');
-    } else if (CONTROL.test(name)) {
-      this.#fault(at, key, 'has a control character in its name', 'leave it out');
-    } else {
-      return false;
-    }
-    return true;
+  #faultOfHostileName(name: string, at: number, key: string): void {
+    const isPrototype = PROTOTYPE_NAMES.includes(name);
+    const wrong = isPrototype
+      ? 'is a name that no key may have'
+      : 'has a control character in its name';
+    this.#fault(at, key, wrong, 'leave it out');
   }
 
-  /** Whether a value has names that reach prototypes, or control characters that an escape has hidden. */
-  #isHostile(node: ConfigNode, key: string): boolean {
-    if (node.kind === 'list') {
-      return node.items.filter((item, at) => this.#isHostile(item, `${key}[${at}]`)).length > 0;
+  #faultsOfHostile(node: ConfigNode, key: string): void {
+    if (node.kind === 'scalar') {
+      if (isHostile(node)) {
+        this.#fault(node.at, key, 'has a control character in its value', 'leave it out');
+      }
+    } else if (node.kind === 'list') {
+      node.items.forEach((item, at) => this.#faultsOfHostile(item, `${key}[${at}]`));
+    } else {
+      node.entries.forEach(({ at, node: inner }, name) => {
+        const below = `${key}.${name}`;
+        if (isHostileName(name)) this.#faultOfHostileName(name, at, below);
+        else this.#faultsOfHostile(inner, below);
+      });
     }
-    if (node.kind === 'group') {
-      return [...node.entries].some(
-        ([name, { at, node: inner }]) =>
-          this.#isHostileName(name, at, `${key}.${name}`) ||
-          this.#isHostile(inner, `${key}.${name}`),
-      );
-    }
-    if (typeof node.value !== 'string' || !CONTROL.test(node.value)) return false;
-    this.#fault(node.at, key, 'has a control character in its value', 'leave it out');
-    return true;
   }
 
   #originOf(at: number, from: 'file' | 'profile'): Origin {
@@ -231,6 +239,21 @@ class FileReader {
 
 // eslint-disable-next-line no-control-regex
 const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;
+
+function isHostileName(name: string): boolean {
+  return PROTOTYPE_NAMES.includes(name) || CONTROL.test(name);
+}
+
+/** Whether a value has names that reach prototypes, or control characters that an escape has hidden. */
+function isHostile(node: ConfigNode): boolean {
+  if (node.kind === 'scalar') return typeof node.value === 'string' && CONTROL.test(node.value);
+  if (node.kind === 'list') return node.items.some(isHostile);
+  let found = false;
+  node.entries.forEach((entry, name) => {
+    found ||= isHostileName(name) || isHostile(entry.node);
+  });
+  return found;
+}
 
 export function envLayer(env: NodeJS.ProcessEnv, { table, faults }: Reading): Layer {
   const layer: Layer = new Map();
