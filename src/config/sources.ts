@@ -300,6 +300,7 @@ function takeText(row: TableRow, text: string, origin: Origin, layer: Layer, fau
 
 function hint(key: string, name: string, prefix: string, { byKey, groups }: Lookup): string {
   if (byKey.has(key) && name.includes('.')) return `write it nested, as ${nested(key)}`;
+  if (META_NAMES.includes(name)) return 'allowed: at the top of the file';
   const keys = [...byKey.keys()];
   // Where the wrong name stands is no group that it could be meant for.
   const others = [...groups].filter((group) => !key.startsWith(`${group}.`));

@@ -117,6 +117,18 @@ const CASES: readonly (readonly [given: Given, ...faults: string[]])[] = [
     '/b.json:1:45: streams.overrides[0].__proto__: is a name that no key may have; leave it out',
   ],
   [
+    json(
+      '{"streams": {"overrides": [{"subject": "a\\u0007"}, {"a\\u009b": [{"prototype": 1}, "\\n"]}]}}',
+    ),
+    '/b.json:1:40: streams.overrides[0].subject: has a control character in its value; leave it out',
+    '/b.json:1:53: streams.overrides[1].a?: has a control character in its name; leave it out',
+  ],
+  [
+    json('{"streams": {"overrides": [{"a": {"b": [{"prototype": 1}, "\\n"]}}]}}'),
+    '/b.json:1:42: streams.overrides[0].a.b[0].prototype: is a name that no key may have; leave it out',
+    '/b.json:1:59: streams.overrides[0].a.b[1]: has a control character in its value; leave it out',
+  ],
+  [
     json('{"toString": 1}'),
     '/b.json:1:2: toString: is not a known key; known here are listen, shards, memory, limits, streams, auth, credentials, slowConsumer, heartbeat, shutdown, idle, log, reload, debug, $schema, $provenance, configVersion, profiles',
   ],
@@ -311,6 +323,11 @@ const CASES: readonly (readonly [given: Given, ...faults: string[]])[] = [
   [
     yaml('profiles:\n  a: 1'),
     '/b.yaml:2:6: profiles.a: is not an object; an object with keys is expected',
+  ],
+  [
+    yaml('log:\n  $schema: x\nprofiles:\n  a: {configVersion: 1}'),
+    '/b.yaml:4:7: configVersion: is not a known key; allowed: at the top of the file',
+    '/b.yaml:2:3: log.$schema: is not a known key; allowed: at the top of the file',
   ],
   [
     yaml('profiles:\n  a: {shard: 1}'),
