@@ -5,14 +5,14 @@
 // Every figure comes from a process of its own (perf/probes/config-load.mjs), in which the modules are imported first; that
 // time is told apart. `cold` is the first load of the process, between the least and the greatest of the rounds, `warm` the median of the
 // next 50; `CPU` is what the first one took of the processor, with what V8 compiles beside. A file of each kind is loaded,
-// and ten of them, each with all groups of keys and overrides for 3 subjects. `retained` is what the heap holds more after a
+// and ten of them, each with all that one has; and a folder with ten that have one matter each, as a `conf.d` is. `retained` is what the heap holds more after a
 // forced collection, over how many results are alive; libraries and their caches were there before. `history` is the same of
 // a reloader whose history is full, with what is live. Void where others used the machine.
 //
 //   npm run perf:config               a table, and a broker that reloads at full load (scenario `reload`)
 //   node perf/config.mjs [--smoke] [--rounds N]
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { scriptOptions } from './lib/command-line.mjs';
@@ -28,7 +28,8 @@ const { smoke = false, rounds = smoke ? 1 : 15 } = scriptOptions(
 const LIMITS = { coldMs: 10, warmMs: 10, retained: 100 * 1024, history: 100 * 1024 };
 const WARM_LOADS = smoke ? 4 : 50;
 const KEPT = smoke ? 4 : 100;
-const OVERRIDES = 3;
+/** Of ten matters those that one file has. */
+const OF_ONE_FILE = 5;
 const PROBE = join(projectRoot, 'perf', 'probes', 'config-load.mjs');
 const MEMORY_FLAGS = ['--expose-gc', '--no-flush-bytecode', '--single-threaded'];
 
@@ -46,13 +47,11 @@ const COLUMNS = {
 
 const folder = mkdtempSync(join(tmpdir(), 'perf-config-'));
 try {
-  const cases = ['json', 'yaml', 'toml'].flatMap((ending) =>
-    [1, 10].map((files) => ({
-      name: `${files} ${ending}`,
-      paths: written(ending, files),
-      times: [],
-    })),
-  );
+  const cases = ['json', 'yaml', 'toml'].flatMap((ending) => [
+    { name: `1 ${ending}`, paths: written(ending, 1), times: [] },
+    { name: `10 ${ending}`, paths: written(ending, 10), times: [] },
+    { name: `conf.d ${ending}`, paths: [writtenFolder(ending)], times: [] },
+  ]);
   const othersPart = watchOthers();
   // One after the other in each round, so that a slow minute is no single case's.
   for (let round = 0; round < rounds; round++) {
@@ -99,35 +98,81 @@ function print(results) {
 function written(ending, files) {
   return Array.from({ length: files }, (_, at) => {
     const path = join(folder, `${at}.${ending}`);
-    writeFileSync(path, text(ending, at));
+    writeFileSync(path, text(ending, matters(at).slice(0, OF_ONE_FILE)));
     return path;
   });
 }
 
-function text(ending, at) {
-  const overrides = Array.from({ length: OVERRIDES }, (_, index) => ({
+function writtenFolder(ending) {
+  const path = join(folder, `conf.d.${ending}`);
+  mkdirSync(path);
+  for (const [at, matter] of Object.entries(matters(0))) {
+    writeFileSync(join(path, `${at}-${matter[0]}.${ending}`), text(ending, [matter]));
+  }
+  return path;
+}
+
+/** Ten, each a key or group and what it is. */
+function matters(at) {
+  const overrides = [0, 1, 2].map((index) => ({
     subject: `part${index}.of${at}.>`,
     retention: { bytes: '1MiB' },
     onFull: 'evict',
   }));
-  if (ending === 'toml') {
-    const items = overrides.map(
-      ({ subject }) =>
-        `[[streams.overrides]]\nsubject = "${subject}"\nretention.bytes = "1MiB"\nonFull = "evict"\n`,
+  return [
+    ['shards', at + 1],
+    ['memory', { arena: '64MiB' }],
+    ['log', { level: 'warn' }],
+    ['limits', { connections: 100 + at }],
+    ['streams', { default: { retention: { bytes: '1MiB' } }, overrides }],
+    ['listen', { port: 7000 + at }],
+    ['slowConsumer', { timeout: '2s' }],
+    ['heartbeat', { interval: '10s' }],
+    ['shutdown', { grace: '3s' }],
+    ['idle', { strategy: 'block' }],
+    ['reload', { on: 'signal' }],
+  ];
+}
+
+function isObject(value) {
+  return typeof value === 'object' && !Array.isArray(value);
+}
+
+/** As people write each of them. */
+function text(ending, pairs) {
+  if (ending === 'json') return JSON.stringify(Object.fromEntries(pairs), null, 2);
+  return ending === 'yaml' ? yaml(pairs, '') : toml(pairs);
+}
+
+function yaml(pairs, indent) {
+  const deeper = `${indent}  `;
+  return pairs
+    .map(([name, value]) => {
+      if (isObject(value)) return `${indent}${name}:\n${yaml(Object.entries(value), deeper)}`;
+      if (!Array.isArray(value)) return `${indent}${name}: ${value}\n`;
+      const items = value.map((item) => yaml(Object.entries(item), `${deeper}  `));
+      const marked = items.map((item) => item.replace(`${deeper}  `, `${deeper}- `));
+      return `${indent}${name}:\n${marked.join('')}`;
+    })
+    .join('');
+}
+
+function toml(pairs) {
+  const value = (each) => JSON.stringify(each);
+  const dotted = (group, path) =>
+    Object.entries(group).map(([name, each]) =>
+      isObject(each) ? dotted(each, `${path}${name}.`) : `${path}${name} = ${value(each)}\n`,
     );
-    return `shards = ${at + 1}\nlog.level = "warn"\n[memory]\narena = "64MiB"\n${items.join('')}`;
-  }
-  const object = {
-    shards: at + 1,
-    memory: { arena: '64MiB' },
-    log: { level: 'warn' },
-    limits: { connections: 100 + at },
-    streams: { default: { retention: { bytes: '1MiB' } }, overrides },
-  };
-  if (ending === 'json') return JSON.stringify(object, null, 2);
-  const items = overrides.map(
-    ({ subject }) =>
-      `    - subject: '${subject}'\n      retention: { bytes: 1MiB }\n      onFull: evict\n`,
-  );
-  return `shards: ${at + 1} # of this part\nmemory: { arena: 64MiB }\nlog:\n  level: warn\nlimits:\n  connections: ${100 + at}\nstreams:\n  default: { retention: { bytes: 1MiB } }\n  overrides:\n${items.join('')}`;
+  return pairs
+    .map(([name, group]) => {
+      if (!isObject(group)) return `${name} = ${value(group)}\n`;
+      const { overrides = [], ...others } = group;
+      const tables = overrides.map((item) => `[[${name}.overrides]]\n${lines(dotted(item, ''))}`);
+      return `[${name}]\n${lines(dotted(others, ''))}${tables.join('')}`;
+    })
+    .join('');
+}
+
+function lines(nested) {
+  return nested.flat(Infinity).join('');
 }

@@ -1,10 +1,11 @@
-// One fresh process: what loading configuration files costs, or what is kept of it. Answers one line of JSON.
+// One fresh process: what loading configuration files or folders costs, or what is kept of it. Answers one line of JSON.
 //
-//   node perf/probes/config-load.mjs time LOADS FILE…
-//   node --expose-gc --no-flush-bytecode --single-threaded perf/probes/config-load.mjs memory LOADS FILE…
+//   node perf/probes/config-load.mjs time LOADS PATH…
+//   node --expose-gc --no-flush-bytecode --single-threaded perf/probes/config-load.mjs memory LOADS PATH…
 //
 // With those flags a collection forgets no code that has not run for a while, and no thread compiles any beside: both
 // would count as what was kept.
+import { readdirSync, statSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import { setImmediate as turn } from 'node:timers/promises';
 
@@ -13,13 +14,15 @@ const [what, loads, ...paths] = process.argv.slice(2);
 
 const importStart = performance.now();
 const { loadConfiguration } = await import('../../dist/config/load.js');
-const kinds = new Set(paths.map((path) => path.split('.').at(-1)));
+const isFolder = (path) => statSync(path).isDirectory();
+const files = paths.flatMap((path) => (isFolder(path) ? readdirSync(path) : [path]));
+const kinds = new Set(files.map((path) => path.split('.').at(-1)));
 if (kinds.has('yaml')) await import('../../dist/config/yaml.js');
 if (kinds.has('toml')) await import('../../dist/config/toml.js');
 const importMs = performance.now() - importStart;
 
-const files = paths.flatMap((path) => ['--config', path]);
-const load = (...flags) => loadConfiguration({ argv: [...files, ...flags], env: {} });
+const sources = paths.flatMap((path) => [isFolder(path) ? '--config-dir' : '--config', path]);
+const load = (...flags) => loadConfiguration({ argv: [...sources, ...flags], env: {} });
 
 async function time() {
   const before = process.cpuUsage();
