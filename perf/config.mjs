@@ -130,7 +130,6 @@ function matters(at) {
     ['heartbeat', { interval: '10s' }],
     ['shutdown', { grace: '3s' }],
     ['idle', { strategy: 'block' }],
-    ['reload', { on: 'signal' }],
   ];
 }
 
