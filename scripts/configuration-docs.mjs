@@ -52,7 +52,7 @@ Objects merge, lists replace. A value in the environment or a flag that is a lis
 
 ## Files
 
-A file is JSON, YAML 1.2 or TOML 1.0 by its ending (\`.json\`, \`.yaml\`, \`.yml\`, \`.toml\`; any other name is read as
+A file is JSON, YAML 1.2 or TOML 1.1 by its ending (\`.json\`, \`.yaml\`, \`.yml\`, \`.toml\`; any other name is read as
 JSON). A key \`listen.port\` stands in it as \`{"listen": {"port": 7878}}\`; all keys:
 [memorystreamer.example.json](memorystreamer.example.json). Beside keys it may hold
 

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import type convict from 'convict';
 import { TABLE, type FlatConfig, type KeyName, type TableRow } from './table.js';
 
-// As src/config/toml.ts has it.
+// Node.js looks through a CommonJS module for what it exports where one imports it, for longer than it takes to load.
 const makeConvict = createRequire(import.meta.url)('convict') as typeof convict;
 
 type Properties = convict.Config<Record<string, unknown>>;

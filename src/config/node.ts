@@ -45,26 +45,34 @@ export class SyntaxFault extends Error {
   }
 }
 
-/** Where lines begin in a text that is asked for many places. */
+/** Where lines begin in a text that may be asked for many places; looked for when it is asked first. */
 export class Lines {
-  readonly #starts: number[] = [0];
+  readonly #text: string;
+  #starts: readonly number[] | undefined;
 
   constructor(text: string) {
-    for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', end + 1)) {
-      this.#starts.push(end + 1);
-    }
+    this.#text = text;
   }
 
   /** `LINE:COLUMN` of an offset, both from 1, the column in UTF-16 units. */
   placeOf(at: number): string {
+    const starts = (this.#starts ??= lineStarts(this.#text));
     let line = 0;
-    for (let above = this.#starts.length; above - line > 1;) {
+    for (let above = starts.length; above - line > 1;) {
       const middle = (line + above) >>> 1;
-      if (this.#starts[middle]! <= at) line = middle;
+      if (starts[middle]! <= at) line = middle;
       else above = middle;
     }
-    return `${line + 1}:${at - this.#starts[line]! + 1}`;
+    return `${line + 1}:${at - starts[line]! + 1}`;
   }
+}
+
+function lineStarts(text: string): number[] {
+  const starts = [0];
+  for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', end + 1)) {
+    starts.push(end + 1);
+  }
+  return starts;
 }
 
 /** The same of one place. */

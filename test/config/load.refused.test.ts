@@ -70,14 +70,29 @@ const CASES: readonly (readonly [given: Given, ...faults: string[]])[] = [
   [toml(`${'a.'.repeat(40)}b = 1`), '/b.toml:1:65: values are nested more than 32 deep'],
   [toml(`[${'a.'.repeat(40)}b]`), '/b.toml:1:66: values are nested more than 32 deep'],
   [toml(`[[${'a.'.repeat(40)}b]]`), '/b.toml:1:67: values are nested more than 32 deep'],
-  [toml('shards = '), '/b.toml:1:10: Unspecified values are invalid'],
-  [toml('shards = 1\nshards = 2'), '/b.toml:2:1: Defining a key multiple times is invalid'],
+  [
+    toml('shards = '),
+    '/b.toml:1:10: a text in quotes, a number, true, false, a list or a table is expected',
+  ],
+  [
+    toml('log = { level = warn }'),
+    '/b.toml:1:17: a text in quotes, a number, true, false, a list or a table is expected',
+  ],
+  [toml('log = {level = "a", level = "b"}'), '/b.toml:1:21: this name stands here a second time'],
+  [
+    toml('listen.port = 1 2'),
+    '/b.toml:1:17: each key-value declaration must be followed by an end-of-line',
+  ],
+  [toml('a = 1\n[[a]]'), '/b.toml:2:3: this name stands here a second time'],
+  [toml('a\r\n= "x'), '/b.toml:1:2: illegal character in key'],
+  [toml('a = 1\r\nb = "x'), '/b.toml:2:5: unfinished string'],
+  [toml('shards = 1\nshards = 2'), '/b.toml:2:1: this name stands here a second time'],
   [
     toml('[listen]\nport = 1\n[listen]\nhost = "::1"'),
-    '/b.toml:3:2: Defining a key multiple times is invalid',
+    '/b.toml:3:2: this name stands here a second time',
   ],
   [toml('shards = 2026-11-24'), '/b.toml:1:10: a text, a number, true or false is expected'],
-  [toml('listen.port = 1\nlisten = 2'), '/b.toml:2:1: Defining a key multiple times is invalid'],
+  [toml('listen.port = 1\nlisten = 2'), '/b.toml:2:1: this name stands here a second time'],
   [
     toml('shards = nan'),
     '/b.toml:1:10: shards: NaN is not valid; allowed: "auto" or a whole number from 1 to 63',
