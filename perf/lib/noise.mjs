@@ -28,11 +28,11 @@ function ownSeconds() {
   return (fields[11] + fields[12] + fields[13] + fields[14]) / TICKS_PER_SECOND;
 }
 
-/** Begins to watch beside the peer `pid`, if there is one; the answered function says what part of the CPUs others had. */
-export function watchOthers(pid) {
+/** Begins to watch beside the peers `pids`, if there are any; the answered function says what part of the CPUs others had. */
+export function watchOthers(...pids) {
   const read = () => ({
     at: process.hrtime.bigint(),
-    others: machineSeconds() - ownSeconds() - (pid === undefined ? 0 : cpuSecondsOf(pid)),
+    others: pids.reduce((rest, pid) => rest - cpuSecondsOf(pid), machineSeconds() - ownSeconds()),
   });
   const before = read();
   return () => {
