@@ -44,7 +44,7 @@ const SHOWN: Readonly<Record<KeyName, readonly [file: string, title: string, set
     'test/scenarios/graceful-shutdown.test.ts',
     'ends within its grace where a subscriber takes nothing',
   ],
-  'idle.strategy': [KEYS_FILE, 'idle.strategy is what a shard with nothing to do does'],
+  'idle.strategy': [KEYS_FILE, 'idle.strategy "block" has a shard sleep until something comes'],
   'auth.required': [AUTH_FILE, 'tells nobody which of it was wrong', 'required: true'],
   'auth.integrity': [
     HANDSHAKES_FILE,
