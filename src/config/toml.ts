@@ -31,6 +31,12 @@ const REASONS: ReadonlyMap<string, string> = new Map([
   ['trying to redefine an already defined table or value', SECOND],
   ['trying to redefine an already defined value', SECOND],
   ['invalid value', 'a text in quotes, a number, true, false, a list or a table is expected'],
+  // As of `level = info`, which it takes for `inf` and more.
+  [
+    'each key-value declaration must be followed by an end-of-line',
+    'the line goes on after its value; a text stands in quotes',
+  ],
+  ['expected comma or end of structure', '"," or an end is expected; a text stands in quotes'],
 ]);
 
 function parsed(text: string): Table {

@@ -81,8 +81,17 @@ const CASES: readonly (readonly [given: Given, ...faults: string[]])[] = [
   [toml('log = {level = "a", level = "b"}'), '/b.toml:1:21: this name stands here a second time'],
   [
     toml('listen.port = 1 2'),
-    '/b.toml:1:17: each key-value declaration must be followed by an end-of-line',
+    '/b.toml:1:17: the line goes on after its value; a text stands in quotes',
   ],
+  [
+    toml('[log]\nlevel = info'),
+    '/b.toml:2:12: the line goes on after its value; a text stands in quotes',
+  ],
+  [
+    toml('log = {level = info}'),
+    '/b.toml:1:19: "," or an end is expected; a text stands in quotes',
+  ],
+  [toml('listen'), '/b.toml:1:1: incomplete key-value: cannot find end of key'],
   [toml('a = 1\n[[a]]'), '/b.toml:2:3: this name stands here a second time'],
   [toml('a\r\n= "x'), '/b.toml:1:2: illegal character in key'],
   [toml('a = 1\r\nb = "x'), '/b.toml:2:5: unfinished string'],
