@@ -6,7 +6,8 @@
 // and use of them what they can; of the bare relay there is one for each pair, as the most that N such CPUs can do.
 //
 // Void when: not every frame came, whole and in order; the rounds differ by more than half; others had more than a tenth of
-// the CPUs; or broker and generators had to share CPUs. Where every generator had no time left, the figure is theirs.
+// the CPUs; broker and generators had to share CPUs; or the generators had no time left while the broker had some. Of the
+// relays the figure is the generators' mostly.
 //
 //   node perf/scaling.mjs [--smoke] [--pairs 1,2,4] [--sizes 128,1024] [--peers A,B] [--rounds N] [--seconds S] [--json FILE]
 import { writeFileSync } from 'node:fs';
@@ -18,8 +19,9 @@ import { brokers, buildProject, peers } from './lib/peers.mjs';
 import { clearProgress, progress } from './lib/progress.mjs';
 import { count, median, percent, printTable, ratio, spread } from './lib/report.mjs';
 import { resultText } from './lib/results.mjs';
-import { faultsOf } from './lib/runs.mjs';
+import { absence, faultsOf, ownFailure } from './lib/runs.mjs';
 import { PeerMissing } from './lib/servers.mjs';
+import { limitsIn } from './scenarios/throughput.mjs';
 
 const comparable = [...brokers, 'relay'];
 const values = scriptOptions(
@@ -43,8 +45,6 @@ const seconds = values.seconds ?? (smoke ? 0.05 : 1);
 const warmup = smoke ? 0.02 : 0.6;
 /** Bytes that are under way on a stream, at most. */
 const WINDOW_BYTES = 4 * 1024 * 1024;
-/** With so much of a CPU a generator is taken to be at its limit. */
-const FULL_MIN = 0.92;
 
 /** 1, 2, 4 … up to half of the CPUs. */
 function halvesOf(cpus) {
@@ -118,17 +118,16 @@ async function run(name, pairs, payloadBytes) {
 /** All rounds of one size; the counts and peers in turn, so that a drift of the machine falls on all alike. */
 async function measure(payloadBytes) {
   const cases = pairCounts.flatMap((pairs) =>
-    names.map((name) => ({ name, pairs, payloadBytes, runs: [], absent: undefined })),
+    names.map((name) => ({ name, pairs, payloadBytes, runs: [], missing: null, failed: null })),
   );
   for (let round = 0; round < rounds; round++) {
-    for (const each of cases.filter(({ absent }) => absent === undefined)) {
+    for (const each of cases.filter((one) => absence(one) === null)) {
       const { name, pairs, runs } = each;
       progress(`${payloadBytes} B`, `${name}, ${pairs}, round ${round + 1} of ${rounds}`);
       try {
         runs.push(await run(name, pairs, payloadBytes));
       } catch (error) {
-        const word = error instanceof PeerMissing ? 'MISSING' : 'FAILED';
-        each.absent = `${word}: ${error.message.split('\n')[0]}`;
+        each[error instanceof PeerMissing ? 'missing' : 'failed'] = error.message;
       }
     }
   }
@@ -136,23 +135,29 @@ async function measure(payloadBytes) {
   return cases.map(figureOf);
 }
 
-function figureOf({ name, pairs, payloadBytes, runs, absent }) {
+function figureOf({ name, pairs, payloadBytes, runs, missing, failed }) {
   const rates = runs.map((each) => each.framesPerSecond);
   const of = (pick) => (runs.length > 0 ? median(runs.map(pick)) : NaN);
+  const framesPerSecond = of((each) => each.framesPerSecond);
+  const peerCpus = of((each) => each.peerCpus);
+  const generatorCpu = of((each) => each.generatorCpu);
   const faults = runs.flatMap((each) => each.faults);
-  const remarks = runs.length > 0 ? [...faults, ...noiseIn(runs, spread(rates))] : [];
-  if (planFor(pairs).isShared) remarks.push(`${2 * pairs} CPUs are wanted`);
+  const voidBecause = runs.length > 0 ? [...faults, ...noiseIn(runs, spread(rates))] : [];
+  voidBecause.push(
+    ...limitsIn({ name, runs, framesPerSecond, peerCpu: peerCpus / pairs, generatorCpu }),
+  );
+  if (planFor(pairs).isShared) voidBecause.push(`${2 * pairs} CPUs are wanted`);
   return {
     peer: name,
     pairs,
     payloadBytes,
-    framesPerSecond: of((each) => each.framesPerSecond),
+    framesPerSecond,
     spread: runs.length > 0 ? spread(rates) : NaN,
-    peerCpus: of((each) => each.peerCpus),
-    generatorCpu: of((each) => each.generatorCpu),
-    voidBecause: remarks,
-    absent,
-    isOursBroken: peers[name].own && (faults.length > 0 || absent !== undefined),
+    peerCpus,
+    generatorCpu,
+    voidBecause,
+    absent: absence({ missing, failed }),
+    ownFailure: ownFailure(name, { missing, failed }, faults.length > 0),
     runs,
   };
 }
@@ -185,9 +190,8 @@ function print(figures) {
 function rowOf(figure, first) {
   const name = `${figure.peer} ${figure.pairs}`;
   if (figure.runs.length === 0) return [name, ...Array(6).fill('-'), figure.absent];
-  const remarks = figure.generatorCpu >= FULL_MIN ? ['the generators’'] : [];
-  if (figure.voidBecause.length > 0) remarks.unshift(`VOID: ${figure.voidBecause.join(', ')}`);
-  if (figure.absent !== undefined) remarks.push(`then ${figure.absent}`);
+  const remarks = figure.voidBecause.length > 0 ? [`VOID: ${figure.voidBecause.join(', ')}`] : [];
+  if (figure.absent !== null) remarks.push(`then ${figure.absent}`);
   return [
     name,
     count(figure.framesPerSecond),
@@ -209,4 +213,4 @@ print(figures);
 const command = ['node', 'perf/scaling.mjs', ...process.argv.slice(2)].join(' ');
 const whole = { machine: { ...machine, command }, results: { scaling: { figures } } };
 if (json) writeFileSync(json, resultText(whole));
-if (figures.some(({ isOursBroken }) => isOursBroken)) process.exitCode = 1;
+if (figures.some((figure) => figure.ownFailure)) process.exitCode = 1;

@@ -7,6 +7,7 @@
 import {
   DEPTH_MAX,
   SyntaxFault,
+  TOO_DEEP,
   type ConfigNode,
   type Entry,
   type GroupNode,
@@ -41,7 +42,7 @@ class Reader {
   }
 
   value(depth: number): ConfigNode {
-    if (depth > DEPTH_MAX) this.#fail(`values are nested more than ${DEPTH_MAX} deep`);
+    if (depth > DEPTH_MAX) this.#fail(TOO_DEEP);
     this.#skipSpace();
     const first = this.#text[this.#at];
     if (first === '{') return this.#object(depth);

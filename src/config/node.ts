@@ -33,6 +33,7 @@ export type ConfigNode = ScalarNode | ListNode | GroupNode;
 
 /** Nesting beyond this is refused, so that a file cannot exhaust the stack. */
 export const DEPTH_MAX = 32;
+export const TOO_DEEP = `values are nested more than ${DEPTH_MAX} deep`;
 
 /** Where and why a text is not what its format wants. */
 export class SyntaxFault extends Error {

@@ -6,7 +6,14 @@
  */
 import { createRequire } from 'node:module';
 import type { parse as Parse, TomlError as ErrorClass } from 'smol-toml';
-import { DEPTH_MAX, SyntaxFault, type ConfigNode, type Entry, type Scalar } from './node.js';
+import {
+  DEPTH_MAX,
+  SyntaxFault,
+  TOO_DEEP,
+  type ConfigNode,
+  type Entry,
+  type Scalar,
+} from './node.js';
 
 // Node.js looks through a CommonJS module for what it exports where one imports it, for longer than it takes to load.
 const { parse, TomlError } = createRequire(import.meta.url)('smol-toml') as {
@@ -22,7 +29,6 @@ export function readToml(text: string): ConfigNode {
   return new Reader(text, parsed(text)).document();
 }
 
-const TOO_DEEP = `values are nested more than ${DEPTH_MAX} deep`;
 const SECOND = 'this name stands here a second time';
 
 /** What the parser says, in the words of the other formats, or with what is expected. */

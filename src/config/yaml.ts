@@ -20,7 +20,14 @@ import {
   type ScalarTagDefinition,
   type SequenceEvent,
 } from 'js-yaml';
-import { DEPTH_MAX, SyntaxFault, type ConfigNode, type Entry, type Scalar } from './node.js';
+import {
+  DEPTH_MAX,
+  SyntaxFault,
+  TOO_DEEP,
+  type ConfigNode,
+  type Entry,
+  type Scalar,
+} from './node.js';
 
 /** The value that `text` holds, an empty group where it holds none; throws a `SyntaxFault`. */
 export function readYaml(text: string): ConfigNode {
@@ -30,7 +37,6 @@ export function readYaml(text: string): ConfigNode {
 /** Nodes that the parser lets lie within each other: one that is nested deeper than it may be is one too many. */
 const PARSER_DEPTH_MAX = DEPTH_MAX + 1;
 const TOO_DEEP_REASON = `nesting exceeded maxDepth (${PARSER_DEPTH_MAX})`;
-const TOO_DEEP = `values are nested more than ${DEPTH_MAX} deep`;
 
 function eventsOf(text: string): Event[] {
   try {

@@ -120,12 +120,12 @@ class Writer {
   }
 
   /** A group may be a pair for each of what is in it: `name.one = 1`, `name.two = 2`. */
-  #pair(into: PlacedGroup, name: string, value: Value, path: readonly string[] = []): void {
+  #pair(into: PlacedGroup, name: string, value: Value): void {
     if (isGroup(value) && Object.keys(value).length > 0 && this.#chosen(true, false)) {
       this.#dotted(into, name, value);
       return;
     }
-    const nameAt = this.#path(path, name);
+    const nameAt = this.#name(name);
     this.text += '=';
     this.#blank();
     into.entries.set(name, { nameAt, node: this.#value(value) });

@@ -34,7 +34,10 @@ it('measures one pair and two, each on a stream of its own', () => {
   const whole = JSON.parse(readFileSync(json, 'utf8')) as Whole;
   const { figures } = whole.results.scaling;
   expect(figures.map(({ peer, pairs }) => `${peer} ${pairs}`)).toEqual([
-    ...['memorystreamer 1', 'relay 1', 'memorystreamer 2', 'relay 2'],
+    'memorystreamer 1',
+    'relay 1',
+    'memorystreamer 2',
+    'relay 2',
   ]);
   for (const { pairs, framesPerSecond, runs } of figures) {
     expect(framesPerSecond).toBeGreaterThan(0);
