@@ -4,11 +4,12 @@ import { diff } from '../config/digest.js';
 import { ConfigurationRefused, Faults, oneLine } from '../config/faults.js';
 import { readDocument, realFiles } from '../config/files.js';
 import { loadConfiguration, type Configuration } from '../config/load.js';
-import { machineOf, machineType, readMachine, type Machine } from '../config/machine.js';
+import { machineList, machineOf, readMachine, type Machine } from '../config/machine.js';
 import { nearest } from '../config/nearest.js';
-import { lineAndColumn, nodeAt, plain } from '../config/node.js';
+import { lineAndColumn, plain, type ConfigNode } from '../config/node.js';
 import { explain, initialYaml, printJson, printYaml } from '../config/print.js';
 import { ENV_PREFIX, TABLE } from '../config/table.js';
+import { wrongnesses } from '../config/wrongness.js';
 import { arenaHoldsTables } from '../control/arena-plan.js';
 import { usageError } from './client-options.js';
 import { EXIT_DONE } from './exit-codes.js';
@@ -156,12 +157,13 @@ async function machineFrom(path: string | undefined): Promise<Machine> {
   const faults = new Faults();
   const document = await readDocument(path, realFiles, faults);
   if (document !== undefined) {
-    const result = machineType.safeParse(plain(document.root));
-    if (result.success) return machineOf(result.data);
-    for (const issue of result.error.issues) {
-      const place = lineAndColumn(document.text, nodeAt(document.root, issue.path).at);
-      const key = issue.path.length === 0 ? [] : [issue.path.join('.')];
-      faults.add(`${path}:${place}`, ...key, issue.message);
+    const list: ConfigNode = { kind: 'list', items: [document.root], at: document.root.at };
+    const kind = machineList();
+    const result = kind.type.safeParse(plain(list));
+    if (result.success) return machineOf(result.data[0]!);
+    for (const { at, path: fieldPath, text } of wrongnesses(kind, list, result.error.issues)) {
+      const place = lineAndColumn(document.text, at);
+      faults.add(`${path}:${place}`, ...fieldPath.slice(1).map(String), text);
     }
   }
   throw new ConfigurationRefused(faults.all, [path]);

@@ -1,5 +1,5 @@
 /** Who may connect, as a configuration says it, and the list that the broker is started with. */
-import { z } from 'zod';
+import * as z from 'zod/mini';
 import {
   field,
   listOf,
@@ -41,7 +41,7 @@ export interface CredentialConfig {
 
 function keyId(): Kind<string> {
   return {
-    type: z.string().regex(/^[A-Za-z0-9._-]{1,64}$/),
+    type: z.string().check(z.regex(/^[A-Za-z0-9._-]{1,64}$/)),
     allowed: '1 to 64 of A-Z a-z 0-9 . _ -',
     unit: 'none',
     placeholder: 'NAME',
@@ -53,7 +53,7 @@ function keyId(): Kind<string> {
 function patterns(): Kind<readonly string[]> {
   const { type, allowed } = subjectPattern();
   return {
-    type: z.array(type).max(PATTERNS_MAX),
+    type: z.array(type).check(z.maxLength(PATTERNS_MAX)),
     allowed: `a list of at most ${PATTERNS_MAX}, each ${allowed}`,
     unit: 'none',
     placeholder: 'JSON',

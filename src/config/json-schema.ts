@@ -2,7 +2,7 @@
  * The table of keys as a JSON Schema for editors: of draft-07, the newest that all of them know. It takes whatever the
  * loader takes, and less of what it refuses: ranges of texts such as "512MiB" and rules between keys are not in it.
  */
-import { z } from 'zod';
+import * as z from 'zod/mini';
 import type { Field } from './kinds.js';
 import { FIRST_VERSION, newestVersion, STEPS } from './migrate.js';
 import type { TableRow } from './table.js';

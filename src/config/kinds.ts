@@ -3,14 +3,14 @@
  * words (`allowed`), how text from the environment or a flag is read, and how a value is shown to people.
  */
 import { isIP } from 'node:net';
-import { z } from 'zod';
+import * as z from 'zod/mini';
 import { readJson } from './json.js';
 import { plain, SyntaxFault } from './node.js';
 import { DURATION, formatDuration, formatSize, parseDuration, parseSize, SIZE } from './units.js';
 
 export interface Kind<Value> {
   /** Accepts what a JSON file may hold, and answers the value; idempotent on its own answers. */
-  readonly type: z.ZodType<Value>;
+  readonly type: z.ZodMiniType<Value>;
   /** What is accepted, for messages and documentation. */
   readonly allowed: string;
   /** Unit of the value in the configuration object. */
@@ -63,7 +63,7 @@ export function listOf<Item>(
   const item = objectOf(paths);
   const secretPaths = paths.filter(([, { kind }]) => kind.isSecretFile).map(([path]) => path);
   return {
-    type: z.array(item).max(max) as unknown as z.ZodType<readonly Item[]>,
+    type: z.array(item).check(z.maxLength(max)) as unknown as z.ZodMiniType<readonly Item[]>,
     allowed: `a list of at most ${max} objects with ${Object.keys(fields).join(', ')}`,
     unit: 'none',
     placeholder: 'JSON',
@@ -76,9 +76,9 @@ export function listOf<Item>(
 
 type FieldAtPath = readonly [path: readonly string[], field: Field];
 
-function objectOf(fields: readonly FieldAtPath[]): z.ZodType {
+function objectOf(fields: readonly FieldAtPath[]): z.ZodMiniType {
   const names = new Set(fields.map(([path]) => path[0]!));
-  const shape = [...names].map((name): [string, z.ZodType] => {
+  const shape = [...names].map((name): [string, z.ZodMiniType] => {
     const inside = fields.filter(([path]) => path[0] === name);
     const [path, only] = inside[0]!;
     const isGroup = path.length > 1;
@@ -86,7 +86,7 @@ function objectOf(fields: readonly FieldAtPath[]): z.ZodType {
     const type = isGroup
       ? objectOf(inside.map(([longer, each]) => [longer.slice(1), each]))
       : only.kind.type;
-    return [name, isOptional ? type.optional() : type];
+    return [name, isOptional ? z.optional(type) : type];
   });
   const type = z.strictObject(Object.fromEntries(shape));
   // Zod writes an object's code when it first sees one: with the module, so that no load waits for it.
@@ -101,7 +101,7 @@ function objectOf(fields: readonly FieldAtPath[]): z.ZodType {
 export function secretFile(bytesMin = 1): Kind<string> {
   return {
     secretBytesMin: bytesMin,
-    type: z.string().min(1).max(4_096),
+    type: z.string().check(z.minLength(1), z.maxLength(4_096)),
     allowed: 'the path of a file that only its owner can read, or a name in $CREDENTIALS_DIRECTORY',
     unit: 'none',
     placeholder: 'FILE',
@@ -114,7 +114,7 @@ export function secretFile(bytesMin = 1): Kind<string> {
 /** A subject, or a pattern of subjects as in a subscription (docs/PROTOCOL.md, section 5). */
 export function subjectPattern(): Kind<string> {
   return {
-    type: z.string().refine(isPattern),
+    type: z.string().check(z.refine(isPattern)),
     allowed: 'a subject of 1 to 255 bytes, where "*" stands for a token and ">" for the last ones',
     unit: 'none',
     placeholder: 'SUBJECT',
@@ -134,7 +134,7 @@ function isPattern(text: string): boolean {
 
 export function integer(min: number, max: number): Kind<number> {
   return {
-    type: z.int().min(min).max(max),
+    type: wholeNumber(min, max),
     allowed: `a whole number from ${min} to ${max}`,
     unit: 'count',
     placeholder: 'N',
@@ -149,7 +149,7 @@ export function integerOr<Word extends string>(
   max: number,
 ): Kind<number | Word> {
   return {
-    type: z.union([z.literal(word), z.int().min(min).max(max)]),
+    type: z.union([z.literal(word), wholeNumber(min, max)]),
     allowed: `"${word}" or a whole number from ${min} to ${max}`,
     unit: 'count',
     placeholder: 'N',
@@ -210,10 +210,14 @@ export function truth(): Kind<boolean> {
 export function address(): Kind<string> {
   return {
     type: z
-      .string()
-      .transform((text) => (text === 'localhost' ? '127.0.0.1' : text))
-      // A zone ("fe80::1%eth0") is the machine's own affair, and the system seam takes none.
-      .refine((text) => isIP(text) !== 0 && !text.includes('%')),
+      .pipe(
+        z.string(),
+        z.transform((text: string) => (text === 'localhost' ? '127.0.0.1' : text)),
+      )
+      .check(
+        // A zone ("fe80::1%eth0") is the machine's own affair, and the system seam takes none.
+        z.refine((text) => isIP(text) !== 0 && !text.includes('%')),
+      ),
     allowed: 'a numeric IPv4 or IPv6 address, or "localhost"',
     unit: 'none',
     placeholder: 'ADDRESS',
@@ -240,17 +244,18 @@ function quantity(
   pattern: RegExp,
   min: number,
   max: number,
-): z.ZodType<number> {
+): z.ZodMiniType<number> {
   const numberOf = (given: unknown) =>
     typeof given === 'string' ? (parse(given) ?? Number.NaN) : given;
-  return z
-    .unknown()
-    .transform(numberOf)
-    .pipe(z.int().min(min).max(max))
-    .meta({
-      anyOf: [
-        { type: 'integer', minimum: min, maximum: max },
-        { type: 'string', pattern: pattern.source },
-      ],
-    });
+  const type = z.pipe(z.pipe(z.unknown(), z.transform(numberOf)), wholeNumber(min, max));
+  return type.register(z.globalRegistry, {
+    anyOf: [
+      { type: 'integer', minimum: min, maximum: max },
+      { type: 'string', pattern: pattern.source },
+    ],
+  });
+}
+
+function wholeNumber(min: number, max: number) {
+  return z.int().check(z.minimum(min), z.maximum(max));
 }

@@ -1,7 +1,7 @@
 /** What the machine, or the control group that holds this process, allows. Nothing here is a setting. */
 import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
-import { z } from 'zod';
+import { field, integer, listOf, optionalField, type Kind } from './kinds.js';
 
 export interface Machine {
   /** Memory that this process may use, in bytes: the machine's, or the tightest limit of its control groups. */
@@ -107,20 +107,25 @@ function openFilesMax(sources: MachineSources): number {
   return soft !== undefined && /^\d+$/.test(soft) ? Number(soft) : Infinity;
 }
 
-const count = z.int().min(1);
+/** As `config machine` prints one; what is left out is not limited. */
+export type MachineDescription = Pick<Machine, 'memoryBytes' | 'cpus'> & Partial<Machine>;
 
-/** A machine as `config machine` describes it; what is left out is not limited. */
-export const machineType = z.strictObject({
-  memoryBytes: count,
-  cpus: count,
-  openFilesMax: count.optional(),
-  availableBytes: count.optional(),
-  nodes: count.optional(),
-});
+/** A file that describes a machine, as the only item of a list. */
+export function machineList(): Kind<readonly MachineDescription[]> {
+  const count = integer(1, Number.MAX_SAFE_INTEGER);
+  return listOf<MachineDescription>(
+    {
+      memoryBytes: field(count, 'Memory of the machine, in bytes.'),
+      cpus: field(count, 'CPUs that the process may run on.'),
+      openFilesMax: optionalField(count, 'File descriptors that it may hold at once.'),
+      availableBytes: optionalField(count, 'Memory that is free, in bytes.'),
+      nodes: optionalField(count, 'NUMA nodes.'),
+    },
+    1,
+  );
+}
 
 /** The machine that such a description is of. */
-export function machineOf(description: z.infer<typeof machineType>): Machine {
-  const { openFilesMax = Infinity, availableBytes = Infinity, nodes: nodeCount = 1 } = description;
-  const { memoryBytes, cpus } = description;
-  return { memoryBytes, cpus, openFilesMax, availableBytes, nodes: nodeCount };
+export function machineOf(description: MachineDescription): Machine {
+  return { openFilesMax: Infinity, availableBytes: Infinity, nodes: 1, ...description };
 }

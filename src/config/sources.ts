@@ -8,17 +8,9 @@ import { folderOf, type Document } from './files.js';
 import { FIRST_VERSION, migrate, newestVersion, type Step } from './migrate.js';
 import { nearest } from './nearest.js';
 import { lookupOf, type Lookup } from './lookup.js';
-import {
-  Lines,
-  nameAt,
-  nodeAt,
-  plain,
-  type ConfigNode,
-  type Entry,
-  type GroupNode,
-} from './node.js';
+import { Lines, nodeAt, plain, type ConfigNode, type Entry, type GroupNode } from './node.js';
 import { ENV_PREFIX, type KeyName, type TableRow } from './table.js';
-import { singly, wrongnessOf } from './wrongness.js';
+import { singly, wrongnesses, wrongnessOf } from './wrongness.js';
 
 /** Names in the environment that belong to others than the broker: the client's URL. */
 const FOREIGN_ENV: readonly string[] = [`${ENV_PREFIX}URL`];
@@ -182,17 +174,14 @@ class FileReader {
       this.#faultsOfHostile(node, row.key);
       return;
     }
-    const given = plain(node);
-    const result = row.type.safeParse(given);
+    const result = row.type.safeParse(plain(node));
     if (result.success) {
       layer.set(row.key, { value: result.data, folder: this.#folder, originAt });
       return;
     }
-    for (const issue of singly(result.error.issues)) {
-      const isField = issue.code === 'unrecognized_keys';
-      const at = isField ? nameAt(node, issue.path, issue.keys[0]!) : nodeAt(node, issue.path).at;
-      const place = placeOf(this.#originOf(at, from), row.key, issue.path);
-      this.#reading.faults.addOf(row.key, place, wrongnessOf(row, issue, given));
+    for (const { at, path, text } of wrongnesses(row, node, result.error.issues)) {
+      const place = placeOf(this.#originOf(at, from), row.key, path);
+      this.#reading.faults.addOf(row.key, place, text);
     }
   }
 

@@ -1,8 +1,30 @@
 /** What zod found, in words. */
-import type { z } from 'zod';
+import type * as z from 'zod/mini';
 import { shown } from './faults.js';
 import { holdsSecrets, type Kind } from './kinds.js';
 import { nearest } from './nearest.js';
+import { nameAt, nodeAt, plain, type ConfigNode } from './node.js';
+
+export interface Wrongness {
+  /** Offset in the text of the file. */
+  readonly at: number;
+  readonly path: readonly PropertyKey[];
+  readonly text: string;
+}
+
+/** What zod found in what stands at `node`, each thing with its place. */
+export function wrongnesses(
+  kind: Kind<unknown>,
+  node: ConfigNode,
+  issues: readonly z.core.$ZodIssue[],
+): Wrongness[] {
+  const given = plain(node);
+  return singly(issues).map((issue) => {
+    const isField = issue.code === 'unrecognized_keys';
+    const at = isField ? nameAt(node, issue.path, issue.keys[0]!) : nodeAt(node, issue.path).at;
+    return { at, path: issue.path, text: wrongnessOf(kind, issue, given) };
+  });
+}
 
 /** Issues of which each has one thing to tell: of several unknown fields each is one. */
 export function singly(issues: readonly z.core.$ZodIssue[]): z.core.$ZodIssue[] {

@@ -58,11 +58,17 @@ describe('check', () => {
   });
 
   test('a machine that is none is refused with places', () => {
-    const none = file('none.yaml', 'memoryBytes: 1\ncpus: many\ncores: 2\n');
+    const none = file('none.yaml', 'cpus: many\nnode: 2\ncores: 2\n');
     const { code, stderr } = config(['check', fine, '--machine', none]);
     expect(code).toBe(3);
-    expect(stderr).toContain(`${none}:2:7: cpus: `);
-    expect(stderr).toContain(`${none}:1:1: Unrecognized key: "cores"`);
+    const names = 'memoryBytes, cpus, openFilesMax, availableBytes, nodes';
+    const count = 'a whole number from 1 to 9007199254740991';
+    expect(stderr.trimEnd().split('\n')).toEqual([
+      `memorystreamer: ${none}:1:1: memoryBytes: is missing; allowed: ${count} (MS_ERR_CONFIG)`,
+      `memorystreamer: ${none}:1:7: cpus: "many" is not valid; allowed: ${count} (MS_ERR_CONFIG)`,
+      `memorystreamer: ${none}:2:1: "node" is not a known field, did you mean nodes?; allowed: ${names} (MS_ERR_CONFIG)`,
+      `memorystreamer: ${none}:3:1: "cores" is not a known field, did you mean nodes?; allowed: ${names} (MS_ERR_CONFIG)`,
+    ]);
     expect(config(['check', fine, '--machine', '/none']).stderr).toContain('/none: cannot be read');
   });
 
