@@ -2,8 +2,8 @@
 //
 //   files ──read──▶ nodes ──merge──▶ values ──check──▶ frozen object, provenance, digest
 //
-// Every figure comes from a process of its own (perf/probes/config-load.mjs), in which the modules are imported first; that
-// time is told apart. `cold` is the first load of the process, between the least and the greatest of the rounds, `warm` the
+// Every figure comes from a process of its own (perf/probes/config-load.mjs), in which what the command runs is imported first;
+// that time is told apart. `cold` is the first load of the process, between the least and the greatest of the rounds, `warm` the
 // median of the next 50; `CPU` is what the first one took of the processor, with what V8 compiles beside. A file of each kind
 // is loaded, and ten of them, each with all that one has; and a folder with ten that have one matter each, as a `conf.d` is.
 // `retained` is what the heap holds more after a forced collection, over how many results are alive; libraries and their

@@ -1,4 +1,5 @@
-// Builds dist/ from nothing: the kernels by AssemblyScript, everything else by the TypeScript compiler.
+// Builds dist/ from nothing: the kernels by AssemblyScript, everything else by the TypeScript compiler, and of that the
+// command as scripts that start sooner (scripts/bundle.mjs).
 //
 //   node scripts/build.mjs              the package
 //   node scripts/build.mjs --kernels    the kernels only
@@ -6,6 +7,7 @@
 import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
+import { buildBundle } from './bundle.mjs';
 import { buildKernel, root } from './kernels.mjs';
 import { secondVersion } from './second-version.mjs';
 
@@ -57,6 +59,7 @@ if (!kernelsOnly) {
       stdio: 'inherit',
     },
   );
+  await buildBundle();
   chmodSync(join(out, 'main.js'), 0o755);
   linkCommand();
 }

@@ -43,7 +43,9 @@ const changes = [
 export function makeSecondVersion(root, out) {
   rmSync(out, { recursive: true, force: true });
   mkdirSync(out, { recursive: true });
-  cpSync(join(root, 'dist'), join(out, 'dist'), { recursive: true });
+  // The bundle was made before the changes: without it the command runs the modules.
+  const isChanged = (path) => path !== join(root, 'dist/bundle');
+  cpSync(join(root, 'dist'), join(out, 'dist'), { recursive: true, filter: isChanged });
   cpSync(join(root, 'package.json'), join(out, 'package.json'));
   cpSync(join(root, 'build/kernel-v2.wasm'), join(out, 'dist/shards/kernel.wasm'));
   for (const { file, from, to } of changes) {

@@ -15,7 +15,7 @@ if (major < NODE_MAJOR_MIN || (major === NODE_MAJOR_MIN && minor < NODE_MINOR_MI
   );
   process.exitCode = 1;
 } else {
-  void import('./cli/dispatch.js').then(async (dispatch) => {
-    await dispatch.main(process.argv.slice(2));
+  void import('./start.js').then(async ({ start }) => {
+    await start(process.argv.slice(2));
   });
 }

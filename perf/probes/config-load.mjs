@@ -1,4 +1,5 @@
 // One fresh process: what loading configuration files or folders costs, or what is kept of it. Answers one line of JSON.
+// What it loads with is what the command runs: the scripts of dist/bundle/, with V8's code (src/bundle.ts).
 //
 //   node perf/probes/config-load.mjs time LOADS PATH…
 //   node --expose-gc --no-flush-bytecode --single-threaded perf/probes/config-load.mjs memory LOADS PATH…
@@ -8,23 +9,26 @@
 import { readdirSync, statSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import { setImmediate as turn } from 'node:timers/promises';
+import { Bundle } from '../../dist/bundle.js';
 
 const HISTORY = 40;
 const [what, loads, ...paths] = process.argv.slice(2);
 
 const importStart = performance.now();
-const { loadConfiguration } = await import('../../dist/config/load.js');
+const bundle = new Bundle(new URL('../../dist/bundle/', import.meta.url));
+const { loadConfiguration } = bundle.load('load.cjs');
 const isFolder = (path) => statSync(path).isDirectory();
 const files = paths.flatMap((path) => (isFolder(path) ? readdirSync(path) : [path]));
 const kinds = new Set(files.map((path) => path.split('.').at(-1)));
-if (kinds.has('yaml')) await import('../../dist/config/yaml.js');
-if (kinds.has('toml')) await import('../../dist/config/toml.js');
+if (kinds.has('yaml')) bundle.load('yaml.cjs');
+if (kinds.has('toml')) bundle.load('toml.cjs');
 const importMs = performance.now() - importStart;
 
 const sources = paths.flatMap((path) => [isFolder(path) ? '--config-dir' : '--config', path]);
 const load = (...flags) => loadConfiguration({ argv: [...sources, ...flags], env: {} });
 
 async function time() {
+  if (!bundle.hasCode('load.cjs')) throw new Error('no code of this Node.js: npm run build');
   const before = process.cpuUsage();
   const coldMs = await timed();
   const { user, system } = process.cpuUsage(before);
@@ -63,8 +67,8 @@ async function manyResults() {
 
 /** One after so many reloads, each of which changed two keys, that its history is full. */
 async function fullReloader() {
-  const { Reloader } = await import('../../dist/config/reload.js');
-  const { systemClock: clock } = await import('../../dist/clock.js');
+  const { Reloader } = bundle.load('reload.cjs');
+  const { systemClock: clock } = bundle.load('clock.cjs');
   const log = { info: () => {}, warn: () => {} };
   const apply = () => Promise.resolve();
   let count = 0;

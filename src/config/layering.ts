@@ -1,10 +1,6 @@
 /** Convict lays what is given over the defaults. */
-import { createRequire } from 'node:module';
-import type convict from 'convict';
+import convict from 'convict';
 import { TABLE, type FlatConfig, type KeyName, type TableRow } from './table.js';
-
-// Node.js looks through a CommonJS module for what it exports where one imports it, for longer than it takes to load.
-const makeConvict = createRequire(import.meta.url)('convict') as typeof convict;
 
 type Properties = convict.Config<Record<string, unknown>>;
 
@@ -35,7 +31,7 @@ function compile(table: readonly TableRow[]): Properties {
     flatName(key),
     { format, default: standard, doc },
   ]);
-  const properties: Properties = makeConvict(
+  const properties: Properties = convict(
     Object.fromEntries(schema) as Record<string, convict.SchemaObj>,
     { env: {}, args: [] },
   );

@@ -4,8 +4,7 @@
  * The parser tells what stands in a text and what is wrong with it, but no places; the text is gone over once
  * more for those.
  */
-import { createRequire } from 'node:module';
-import type { parse as Parse, TomlError as ErrorClass } from 'smol-toml';
+import { parse, TomlError } from 'smol-toml';
 import {
   DEPTH_MAX,
   SyntaxFault,
@@ -14,12 +13,6 @@ import {
   type Entry,
   type Scalar,
 } from './node.js';
-
-// Node.js looks through a CommonJS module for what it exports where one imports it, for longer than it takes to load.
-const { parse, TomlError } = createRequire(import.meta.url)('smol-toml') as {
-  parse: (...given: Parameters<typeof Parse>) => Table;
-  TomlError: typeof ErrorClass;
-};
 
 /** As the parser makes one. */
 type Table = Readonly<Record<string, unknown>>;
