@@ -10,6 +10,9 @@ import { join, relative } from 'node:path';
 import { rolldown } from 'rolldown';
 import { root } from './kernels.mjs';
 
+const dist = join(root, 'dist');
+const folder = join(dist, 'bundle');
+
 const EXTERNAL = ['koffi', 'pino', 'pino-pretty', 'piscina'];
 
 /** By the script's name: the command, and what is measured by itself (perf/probes/config-load.mjs). */
@@ -25,18 +28,16 @@ const ENTRIES = {
 /** Of each script, by which src/bundle.ts has it run. */
 const PARAMETERS = 'exports, require, module, moduleUrl';
 
-export const LICENCES = 'LICENCES.txt';
+const LICENCES = 'LICENCES.txt';
 
-/** `dist` is the folder with the modules, in which bundle/ comes to be. */
-export async function buildBundle(dist = join(root, 'dist')) {
-  const folder = join(dist, 'bundle');
+export async function buildBundle() {
   const build = await rolldown({
     input: Object.fromEntries(
       Object.entries(ENTRIES).map(([name, path]) => [name, join(dist, path)]),
     ),
     platform: 'node',
     external: EXTERNAL,
-    plugins: [placesOfModules(dist)],
+    plugins: [placesOfModules],
     onLog(level, log) {
       if (level === 'warn') throw new Error(log.message);
     },
@@ -56,21 +57,19 @@ export async function buildBundle(dist = join(root, 'dist')) {
   }
   const modules = output.flatMap(({ moduleIds }) => moduleIds);
   writeFileSync(join(folder, LICENCES), licencesOf(packagesOf(modules)));
-  makeCode(folder);
+  makeCode();
 }
 
 /** A module finds files beside it also where its text has become part of a script elsewhere. */
-function placesOfModules(dist) {
-  return {
-    name: 'places-of-modules',
-    transform(code, id) {
-      if (!code.includes('import.meta.url')) return null;
-      const path = relative(dist, id);
-      if (path.startsWith('..')) throw new Error(`${id} asks where it is`);
-      return { code: code.replaceAll('import.meta.url', `moduleUrl(${JSON.stringify(path)})`) };
-    },
-  };
-}
+const placesOfModules = {
+  name: 'places-of-modules',
+  transform(code, id) {
+    if (!code.includes('import.meta.url')) return null;
+    const path = relative(dist, id);
+    if (path.startsWith('..')) throw new Error(`${id} asks where it is`);
+    return { code: code.replaceAll('import.meta.url', `moduleUrl(${JSON.stringify(path)})`) };
+  },
+};
 
 /** Folders of the packages of which something is in `modules`. */
 function packagesOf(modules) {
@@ -94,7 +93,7 @@ function licencesOf(folders) {
 }
 
 /** Without the environment: counts of what runs would become part of the code, options of V8 make it another's. */
-function makeCode(folder) {
+function makeCode() {
   execFileSync(process.execPath, [join(import.meta.dirname, 'bundle-code.mjs'), folder], {
     env: { NODE_V8_COVERAGE: '' },
     stdio: ['ignore', 'ignore', 'inherit'],

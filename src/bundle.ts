@@ -10,6 +10,7 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
 import { Script } from 'node:vm';
 
 interface ScriptModule {
@@ -84,7 +85,7 @@ export class Bundle {
     const text = readFileSync(file, 'utf8');
     const cachedData = this.#code(name, text);
     const script = new Script(text, {
-      filename: file.pathname,
+      filename: fileURLToPath(file),
       ...(cachedData && { cachedData }),
     });
     this.#scripts.set(name, { script, text });

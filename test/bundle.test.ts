@@ -8,7 +8,7 @@ import { Bundle } from '../src/bundle.js';
 let folder: string;
 
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'bundle-'));
+  folder = mkdtempSync(join(tmpdir(), 'a bundle-'));
 });
 
 afterEach(() => {
