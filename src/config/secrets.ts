@@ -6,7 +6,7 @@ import { createHmac } from 'node:crypto';
 import { isAbsolute, join, resolve } from 'node:path';
 import { inspect } from 'node:util';
 import { placeOf, type Faults } from './faults.js';
-import { causeOf, leadsOut, type FileContent, type Files } from './files.js';
+import { causeOf, folderOf, leadsOut, type FileContent, type Files } from './files.js';
 import type { Kind } from './kinds.js';
 import type { Given } from './sources.js';
 import type { TableRow } from './table.js';
@@ -70,8 +70,9 @@ export function withSecrets(row: TableRow, given: Given, reading: SecretReading)
     { secretBytesMin = 1 }: Kind<unknown>,
   ) => {
     const place = placeOf(given.originAt(path), row.key, path);
+    const folder = resolve(given.file === undefined ? '.' : folderOf(given.file));
     const refuse = (why: string) => reading.faults.addOf(row.key, place, why);
-    return readSecret(text, given.folder, secretBytesMin, refuse, reading);
+    return readSecret(text, folder, secretBytesMin, refuse, reading);
   };
   if (row.isSecretFile === true) return read(given.value as string, [], row);
   return (given.value as readonly object[]).map((item, index) =>

@@ -2,9 +2,8 @@
  * Where values come from: files with their profiles, the environment, flags. Each source is read whole and
  * its faults are gathered, so that all are told at once; a value that got into a `Layer` is valid by itself.
  */
-import { resolve } from 'node:path';
 import { Faults, oneLine, placeOf, shown, type Origin } from './faults.js';
-import { folderOf, type Document } from './files.js';
+import type { Document } from './files.js';
 import { FIRST_VERSION, migrate, newestVersion, type Step } from './migrate.js';
 import { nearest } from './nearest.js';
 import { lookupOf, type Lookup } from './lookup.js';
@@ -26,8 +25,8 @@ const META_NAMES: readonly string[] = ['$schema', '$provenance', VERSION, PROFIL
 /** A valid value, and where it stands. */
 export interface Given {
   readonly value: unknown;
-  /** Where relative paths begin: the file's folder, or the process' own. */
-  readonly folder: string;
+  /** The file that it stands in, in whose folder relative paths begin; of a flag and the environment undefined. */
+  readonly file: string | undefined;
   /** Where the value stands, or a part of it such as `[2, 'secretFile']`. */
   readonly originAt: (path: readonly PropertyKey[]) => Origin;
 }
@@ -56,14 +55,12 @@ class FileReader {
   readonly #document: Document;
   readonly #reading: Reading;
   readonly #lookup: Lookup;
-  readonly #folder: string;
   readonly #lines: Lines;
 
   constructor(document: Document, reading: Reading) {
     this.#document = document;
     this.#reading = reading;
     this.#lookup = lookupOf(reading.table);
-    this.#folder = resolve(folderOf(document.path));
     this.#lines = new Lines(document.text);
   }
 
@@ -176,7 +173,7 @@ class FileReader {
     }
     const result = row.type.safeParse(plain(node));
     if (result.success) {
-      layer.set(row.key, { value: result.data, folder: this.#folder, originAt });
+      layer.set(row.key, { value: result.data, file: this.#document.path, originAt });
       return;
     }
     for (const { at, path, text } of wrongnesses(row, node, result.error.issues)) {
@@ -278,7 +275,7 @@ function takeText(row: TableRow, text: string, origin: Origin, layer: Layer, fau
   const given = row.fromText(text);
   const result = row.type.safeParse(given);
   if (result.success) {
-    layer.set(row.key, { value: result.data, folder: resolve('.'), originAt: () => origin });
+    layer.set(row.key, { value: result.data, file: undefined, originAt: () => origin });
     return;
   }
   for (const issue of singly(result.error.issues)) {
