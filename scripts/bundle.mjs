@@ -7,7 +7,6 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { rolldown } from 'rolldown';
 import { root } from './kernels.mjs';
 
 const dist = join(root, 'dist');
@@ -31,6 +30,8 @@ const PARAMETERS = 'exports, require, module, moduleUrl';
 const LICENCES = 'LICENCES.txt';
 
 export async function buildBundle() {
+  const rolldown = await bundler();
+  if (rolldown === undefined) return;
   const build = await rolldown({
     input: Object.fromEntries(
       Object.entries(ENTRIES).map(([name, path]) => [name, join(dist, path)]),
@@ -58,6 +59,20 @@ export async function buildBundle() {
   const modules = output.flatMap(({ moduleIds }) => moduleIds);
   writeFileSync(join(folder, LICENCES), licencesOf(packagesOf(modules)));
   makeCode();
+}
+
+/** Undefined on a Node.js that the command runs on, by its modules, but that is too old for rolldown (20.12 to 20.18). */
+async function bundler() {
+  try {
+    const { rolldown } = await import('rolldown');
+    return rolldown;
+  } catch (error) {
+    const why = error.message.split('\n')[0].slice(0, 80);
+    console.error(
+      `rolldown does not run on Node.js ${process.version}, so there is no bundle: ${why}`,
+    );
+    return undefined;
+  }
 }
 
 /** A module finds files beside it also where its text has become part of a script elsewhere. */
