@@ -39,6 +39,8 @@ export async function buildBundle() {
     platform: 'node',
     external: EXTERNAL,
     plugins: [placesOfModules],
+    // Its warning of slow plugins comes and goes with what else the machine does.
+    checks: { bundlerTimings: false },
     onLog(level, log) {
       if (level === 'warn') throw new Error(log.message);
     },

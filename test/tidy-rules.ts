@@ -100,7 +100,10 @@ export function ioInFrame(tree: Tree): string[] {
     .map(({ from, to }) => `${from}: the frame does no input or output, so no ${to}`);
 }
 
-/** `test/a/b.test.ts` and `test/a/b.case.test.ts` stand for `a/b` in src, scripts or perf, kernels included. */
+/**
+ * `test/a/b.test.ts` and `test/a/b.case.test.ts` stand for `a/b` in src, scripts or perf, kernels included, or for
+ * `.a/b`.
+ */
 export function testsOfNothing(tree: Tree): string[] {
   const paths = [...tree.keys()];
   return paths
@@ -109,7 +112,7 @@ export function testsOfNothing(tree: Tree): string[] {
     .filter((path) => {
       const name = path.slice('test/'.length).replace(/(\.[a-z0-9-]+)?\.test\.ts$/, '');
       const inKernel = posix.join(posix.dirname(name), 'kernel', posix.basename(name));
-      const tested = [`src/${name}`, `src/${inKernel}`, name];
+      const tested = [`src/${name}`, `src/${inKernel}`, name, `.${name}`];
       return !paths.some(
         (other) =>
           tested.includes(other.replace(/\.(ts|mjs)$/, '')) || other.startsWith(`.github/${name}/`),

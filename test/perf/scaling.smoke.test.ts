@@ -17,7 +17,13 @@ interface Figure {
   peer: string;
   pairs: number;
   framesPerSecond: number;
-  runs: { faults: string[]; reports: { expected: number; delivered: number }[] }[];
+  runs: { faults: string[]; reports: Report[] }[];
+}
+
+interface Report {
+  framesPerSecond: number;
+  expected: number;
+  delivered: number;
 }
 
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
@@ -40,8 +46,9 @@ it('measures one pair and two, each on a stream of its own', () => {
     'relay 2',
   ]);
   for (const { pairs, framesPerSecond, runs } of figures) {
-    expect(framesPerSecond).toBeGreaterThan(0);
     const [{ faults, reports }] = runs as [Figure['runs'][0]];
+    // It may be none in so short a time, where others have the CPUs.
+    expect(framesPerSecond).toBe(reports.reduce((sum, each) => sum + each.framesPerSecond, 0));
     expect(faults).toEqual([]);
     expect(reports).toHaveLength(pairs);
     for (const { expected, delivered } of reports) {

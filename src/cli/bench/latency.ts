@@ -15,9 +15,12 @@ import type { BenchResult, BenchTask } from './task.js';
 const NS_PER_MS = 1e6;
 /** Frames that the client has not taken yet: beyond it the sender waits, and what falls due meanwhile is late. */
 const WAITING_MAX = 256;
-/** How long nothing may arrive before what is missing is taken for lost. */
-const PATIENCE_MS = 5_000;
 const LOOK_MS = 5;
+/**
+ * Looks at which nothing new may have arrived before what is missing is taken for lost: 5 s. Looks are counted, and not
+ * the time, since while this process does not run nothing can arrive.
+ */
+const LOOKS_MAX = 1_000;
 /** So many times the duration may sending take. */
 const OVERTIME_FACTOR = 2;
 
@@ -158,12 +161,11 @@ class Pair {
 
   /** Waits for what is under way, as long as something arrives. Throws what has ended a client. */
   async drained(): Promise<void> {
-    let movedMs = systemClock.monotonicMs();
+    let looks = 0;
     for (let before = this.#arrived; this.#arrived < this.sent; before = this.#arrived) {
-      if (this.#error !== undefined) break;
+      if (this.#error !== undefined || looks === LOOKS_MAX) break;
       await delay(LOOK_MS);
-      if (this.#arrived > before) movedMs = systemClock.monotonicMs();
-      if (systemClock.monotonicMs() - movedMs > PATIENCE_MS) break;
+      looks = this.#arrived > before ? 0 : looks + 1;
     }
     await this.#subscription?.unsubscribe();
     if (this.#error !== undefined) throw this.#error;
