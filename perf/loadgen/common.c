@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -73,15 +74,31 @@ static int new_socket(int flags) {
   return fd;
 }
 
+/** Goes on with a connect() that a signal has interrupted; errno tells how it ended. */
+static bool connect_rest(int fd) {
+  struct pollfd wanted = {.fd = fd, .events = POLLOUT};
+  int ready;
+  do ready = poll(&wanted, 1, HANDSHAKE_SECONDS * 1000);
+  while (ready < 0 && errno == EINTR);
+  if (ready == 0) errno = ETIMEDOUT;
+  if (ready <= 0) return false;
+  int fault = 0;
+  socklen_t bytes = sizeof fault;
+  getsockopt(fd, SOL_SOCKET, SO_ERROR, &fault, &bytes);
+  errno = fault;
+  return fault == 0;
+}
+
+/* With a time limit no call goes on by itself after a signal, were it that the whole process was stopped: signal(7). */
 int connect_blocking(int port) {
   int fd = new_socket(0);
   struct timeval limit = {.tv_sec = HANDSHAKE_SECONDS};
   setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
   setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
   struct sockaddr_in address = loopback(INADDR_LOOPBACK, port);
-  if (connect(fd, (struct sockaddr *)&address, sizeof address) != 0) {
-    die("cannot connect to 127.0.0.1:%d: %s", port, strerror(errno));
-  }
+  bool is_connected = connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
+  if (!is_connected && errno == EINTR) is_connected = connect_rest(fd);
+  if (!is_connected) die("cannot connect to 127.0.0.1:%d: %s", port, strerror(errno));
   return fd;
 }
 
@@ -135,6 +152,7 @@ void send_all(int fd, const void *bytes, size_t count) {
   const char *at = bytes;
   while (count > 0) {
     ssize_t sent = send(fd, at, count, MSG_NOSIGNAL);
+    if (sent < 0 && errno == EINTR) continue;
     if (sent <= 0) die("the handshake could not be sent: %s", strerror(errno));
     at += sent;
     count -= (size_t)sent;
@@ -145,6 +163,7 @@ void receive_all(int fd, void *bytes, size_t count) {
   char *at = bytes;
   while (count > 0) {
     ssize_t received = recv(fd, at, count, 0);
+    if (received < 0 && errno == EINTR) continue;
     if (received == 0) die("the peer closed the connection during the handshake");
     if (received < 0) die("no answer to the handshake: %s", strerror(errno));
     at += received;

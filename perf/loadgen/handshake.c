@@ -145,6 +145,15 @@ static void look_at(struct handshakes *run, uint32_t slot) {
   }
 }
 
+/** When the next is to begin, with --rate. */
+static uint64_t next_due_ns(const struct handshakes *run, uint64_t start_ns) {
+  return start_ns + (uint64_t)((double)run->begun * NS_PER_SECOND / run->options->rate);
+}
+
+static uint64_t end_ns(const struct handshakes *run, uint64_t start_ns) {
+  return start_ns + (uint64_t)(run->options->seconds * NS_PER_SECOND);
+}
+
 /** Begins those that are due; answers for how long to wait for anything else. */
 static uint64_t begin_due(struct handshakes *run, uint64_t start_ns) {
   const struct options *options = run->options;
@@ -154,19 +163,21 @@ static uint64_t begin_due(struct handshakes *run, uint64_t start_ns) {
   }
   uint64_t now = now_ns();
   for (;;) {
-    uint64_t due_ns = start_ns + (uint64_t)((double)run->begun * NS_PER_SECOND / options->rate);
-    if (due_ns >= start_ns + (uint64_t)(options->seconds * NS_PER_SECOND)) return WAIT_NS_MAX;
+    uint64_t due_ns = next_due_ns(run, start_ns);
+    if (due_ns >= end_ns(run, start_ns)) return WAIT_NS_MAX;
     if (due_ns > now) return due_ns - now;
     if (run->free_count == 0) die("%d are under way, and none ends", OUTSTANDING_MAX);
     begin(run, due_ns);
   }
 }
 
+/** What was due in time is begun, also late: without it a stall at the end would not show. */
 static bool is_over(const struct handshakes *run, uint64_t start_ns) {
   const struct options *options = run->options;
   if (run->under_way > 0) return false;
   if (!options->rate_given) return run->begun >= options->total;
-  return now_ns() >= start_ns + (uint64_t)(options->seconds * NS_PER_SECOND);
+  uint64_t end = end_ns(run, start_ns);
+  return now_ns() >= end && next_due_ns(run, start_ns) >= end;
 }
 
 static void report(const struct handshakes *run, double seconds, double cpu) {
