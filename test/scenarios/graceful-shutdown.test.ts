@@ -22,11 +22,9 @@ function message(number: number, bytes: number): Buffer {
 const batch = (after: number, count: number, bytes: number): Buffer[] =>
   Array.from({ length: count }, (_, index) => message(after + index + 1, bytes));
 
-const elapsedMs = async (work: Promise<unknown>): Promise<number> => {
-  const began = performance.now();
-  await work;
-  return performance.now() - began;
-};
+/** How often a broker has given up waiting, when it has ended. */
+const gaveUp = (broker: Broker): number =>
+  broker.linesWith('shutdown.grace is over: what is not delivered is lost').length;
 
 describe('SIGTERM', () => {
   it('delivers all that was acknowledged, says GOODBYE to everybody and ends with 0', async () => {
@@ -136,13 +134,10 @@ describe('SIGTERM', () => {
     publisher.publish(stream, 1, batch(0, 500, 60_000));
     await publisher.ackedUpTo(stream, 500);
     broker.signal('SIGTERM');
-    const tookMs = await elapsedMs(broker.ended());
-    expect(broker.exit).toEqual({ code: 0, signal: null });
-    expect(tookMs).toBeGreaterThan(400);
-    expect(tookMs).toBeLessThan(3000);
-    expect(broker.linesWith('shutdown.grace is over: what is not delivered is lost').length).toBe(
-      1,
-    );
+    const began = performance.now();
+    expect(await broker.ended()).toEqual({ code: 0, signal: null });
+    expect(performance.now() - began).toBeGreaterThan(400);
+    expect(gaveUp(broker)).toBe(1);
   });
 
   it('ends within its grace where publishers are held back', async () => {
@@ -157,8 +152,8 @@ describe('SIGTERM', () => {
     // More than the log and all socket buffers on the way hold.
     publisher.publish(stream, 1, batch(0, 1000, 60_000));
     broker.signal('SIGTERM');
-    expect(await elapsedMs(broker.ended())).toBeLessThan(3000);
-    expect(broker.exit).toEqual({ code: 0, signal: null });
+    expect(await broker.ended()).toEqual({ code: 0, signal: null });
+    expect(gaveUp(broker)).toBe(1);
   });
 
   it('twice ends at once', async () => {
@@ -173,25 +168,25 @@ describe('SIGTERM', () => {
     broker.signal('SIGTERM');
     await publisher.takeType(codes.TYPE_GOODBYE);
     broker.signal('SIGTERM');
-    expect(await elapsedMs(broker.ended())).toBeLessThan(1000);
-    expect(broker.exit).toEqual({ code: 1, signal: null });
+    expect(await broker.ended()).toEqual({ code: 1, signal: null });
+    expect(gaveUp(broker)).toBe(0);
   });
 
-  it('with nobody there ends soon', async () => {
+  it('with nobody there ends without waiting', async () => {
     const broker = await startBroker('--shards', '4');
     broker.signal('SIGINT');
-    expect(await elapsedMs(broker.ended())).toBeLessThan(3000);
-    expect(broker.exit).toEqual({ code: 0, signal: null });
+    expect(await broker.ended()).toEqual({ code: 0, signal: null });
+    expect(gaveUp(broker)).toBe(0);
   });
 
-  it('while a shard is being replaced still ends well before the grace is over', async () => {
+  it('while a shard is being replaced ends before the grace is over', async () => {
     const broker = await startBroker('--shards', '2', '--debug-faults', '--shutdown-grace', '15s');
     const peer = await Peer.greet(broker.port);
     broker.signal('SIGUSR2');
     await broker.logged('shard lost');
     broker.signal('SIGTERM');
-    expect(await elapsedMs(broker.ended())).toBeLessThan(5000);
-    expect(broker.exit).toEqual({ code: 0, signal: null });
+    expect(await broker.ended()).toEqual({ code: 0, signal: null });
+    expect(gaveUp(broker)).toBe(0);
     await peer.lost();
   });
 
@@ -201,8 +196,8 @@ describe('SIGTERM', () => {
     for (const peer of peers) await peer.subscribe('any');
     broker.signal('SIGUSR2');
     broker.signal('SIGTERM');
-    expect(await elapsedMs(broker.ended())).toBeLessThan(5000);
-    expect(broker.exit).toEqual({ code: 0, signal: null });
+    expect(await broker.ended()).toEqual({ code: 0, signal: null });
+    expect(gaveUp(broker)).toBe(0);
     for (const peer of peers) await peer.lost();
   });
 });

@@ -18,7 +18,9 @@ import {
 } from './rig.mjs';
 
 const { memory, geometry, thread, config, incarnation, kernelPath } = workerData;
-const BLOCK_MS = 2500;
+/** So often, and for so long each time, a signal is waited for: a stop of the whole process ends one of the waits only. */
+const BLOCK_WAITS = 4;
+const BLOCK_MS = 625;
 const SEEK_BUSY = 2;
 const TYPE_DATA = 0x20;
 const ANY = 0x7fffffff;
@@ -338,7 +340,8 @@ function block() {
   if (!kernel.prepareToSleep()) return;
   stats.blocks++;
   const phase = area.phase();
-  const signalled = area.block(BLOCK_MS);
+  let signalled = false;
+  for (let i = 0; i < BLOCK_WAITS && !signalled; i++) signalled = area.block(BLOCK_MS);
   kernel.wokenUp();
   if (signalled || phase !== area.phase()) return;
   if (kernel.nextNews() >= 0) fail('a thread blocked, and had news');
