@@ -7,8 +7,8 @@
 // where a peer is ahead that is said too. `--readme FILE` takes another file than README.md.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { format } from 'prettier';
+import { scriptOptions } from './lib/command-line.mjs';
 import { behind, comparisons, metrics } from './lib/compare.mjs';
 import { series } from './lib/page/theme.mjs';
 import { count, percent, ratio } from './lib/report.mjs';
@@ -16,6 +16,7 @@ import { count, percent, ratio } from './lib/report.mjs';
 const BEGIN = '<!-- figures -->';
 const END = '<!-- /figures -->';
 const OURS = 'memorystreamer';
+const README = join(import.meta.dirname, '..', 'README.md');
 
 function table(head, rows) {
   return [head, head.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n');
@@ -129,30 +130,30 @@ function machineOf({ machine: m, natsServer, peers = [] }, file) {
 }
 
 async function main() {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: {
-      check: { type: 'boolean', default: false },
-      readme: { type: 'string', default: join(import.meta.dirname, '..', 'README.md') },
-    },
-  });
-  const [file] = positionals;
-  if (!file)
-    throw new Error('name a result: node perf/figures.mjs perf/results/NAME.json [--check]');
+  const {
+    files,
+    check,
+    readme: readmeFile = README,
+  } = scriptOptions(
+    'node perf/figures.mjs perf/results/NAME.json [--check] [--readme FILE]',
+    { check: 'flag', readme: 'text' },
+    'result',
+  );
+  const [file] = files;
   const whole = JSON.parse(readFileSync(file, 'utf8'));
   const parts = [
     machineOf(whole, file),
     ...shown.map((one) => tableOf(whole.results, one)),
     whoIsAhead(whole.results),
   ].filter(Boolean);
-  const readme = readFileSync(values.readme, 'utf8');
+  const readme = readFileSync(readmeFile, 'utf8');
   const from = readme.indexOf(BEGIN);
   const to = readme.indexOf(END);
   if (from < 0 || to < from) throw new Error(`README.md has no ${BEGIN} … ${END}`);
   const text = `${readme.slice(0, from)}${BEGIN}\n\n${parts.join('\n\n')}\n\n${readme.slice(to)}`;
   const options = { parser: 'markdown', printWidth: 100, singleQuote: true };
   const formatted = await format(text, options);
-  if (!values.check) writeFileSync(values.readme, formatted);
+  if (!check) writeFileSync(readmeFile, formatted);
   else if (formatted !== readme) throw new Error('README.md does not say what the result says');
 }
 

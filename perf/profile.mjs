@@ -6,7 +6,7 @@
 //   node perf/profile.mjs build/profile/*.cpuprofile [--top 20]
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
-import { parseArgs } from 'node:util';
+import { scriptOptions } from './lib/command-line.mjs';
 
 /** Own time in µs and share of the whole, largest first, of the functions of one profile. */
 export function ownTimes({ nodes, samples, timeDeltas }) {
@@ -29,20 +29,12 @@ export function ownTimes({ nodes, samples, timeDeltas }) {
 }
 
 function main() {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: { top: { type: 'string', default: '20' } },
-  });
-  if (positionals.length === 0) {
-    console.error('usage: node perf/profile.mjs FILE... [--top COUNT]');
-    process.exit(64);
-  }
-  for (const file of positionals) {
+  const usage = 'node perf/profile.mjs FILE... [--top N]';
+  const { files, top = 20 } = scriptOptions(usage, { top: 'count' }, 'file of a profile');
+  for (const file of files) {
     console.log(basename(file));
-    for (const { name, us, share } of ownTimes(JSON.parse(readFileSync(file, 'utf8'))).slice(
-      0,
-      Number(values.top),
-    )) {
+    const times = ownTimes(JSON.parse(readFileSync(file, 'utf8')));
+    for (const { name, us, share } of times.slice(0, top)) {
       const ms = (us / 1000).toFixed(1);
       console.log(`${ms.padStart(10)} ms ${(share * 100).toFixed(1).padStart(5)} %  ${name}`);
     }

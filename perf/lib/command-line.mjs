@@ -35,37 +35,40 @@ function readerOf(kind) {
   return Array.isArray(kind) ? (text) => text.split(',').map(oneOf(kind)) : kinds[kind];
 }
 
-function read(usage, wanted) {
+function read(usage, wanted, fileWord) {
   const options = Object.fromEntries(
     Object.entries({ ...wanted, help: 'flag' }).map(([name, kind]) => [
       name,
       { type: kind === 'flag' ? 'boolean' : 'string' },
     ]),
   );
-  const { help, ...given } = parseArgs({ options }).values;
+  const { values, positionals } = parseArgs({ options, allowPositionals: fileWord !== undefined });
+  const { help, ...given } = values;
   if (help) {
     console.log(`usage: ${usage}`);
     process.exit(0);
   }
-  return Object.fromEntries(
-    Object.entries(given).map(([name, value]) => {
-      try {
-        return [name, readerOf(wanted[name])(value)];
-      } catch (error) {
-        throw new Error(`--${name}: ${error.message}`, { cause: error });
-      }
-    }),
-  );
+  if (fileWord !== undefined && positionals.length === 0)
+    throw new Error(`a ${fileWord} is wanted`);
+  const read = Object.entries(given).map(([name, value]) => {
+    try {
+      return [name, readerOf(wanted[name])(value)];
+    } catch (error) {
+      throw new Error(`--${name}: ${error.message}`, { cause: error });
+    }
+  });
+  return { ...Object.fromEntries(read), files: positionals };
 }
 
 /**
  * The options that were given, by name. `wanted` says what each is: a `flag`, a `text`, a `count` (a whole number from 1),
  * `counts` (some of them, with commas), a `seed` (from 0), `seconds`, or the words of which some may be given, with
- * commas. Ends the process where one is wrong, and after `--help`.
+ * commas. With `fileWord`, which says of what, files are wanted besides: `files`, one at least. Ends the process where one
+ * is wrong, and after `--help`.
  */
-export function scriptOptions(usage, wanted) {
+export function scriptOptions(usage, wanted, fileWord) {
   try {
-    return read(usage, wanted);
+    return read(usage, wanted, fileWord);
   } catch (error) {
     console.error(`${error.message}\nusage: ${usage}`);
     return process.exit(USAGE);

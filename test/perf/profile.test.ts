@@ -29,7 +29,3 @@ test('own time is summed over a function’s places in the tree, largest first',
   );
   expect(runNode([SCRIPT, file, '--top', '1']).stdout.split('\n')).toHaveLength(3);
 });
-
-test('without a file it says how it is used', () => {
-  expect(runNode([SCRIPT]).code).toBe(64);
-});

@@ -25,11 +25,14 @@ it.each([
     /^--only: "two" is none of one, shared, apart, read, through\n/,
   ],
   ['scripts/fuzz.mjs', ['--seed', '-'], /^--seed: a whole number from 0 is wanted, not "-"\n/],
+  ['profile.mjs', ['a', '--top', 'all'], /^--top: a whole number from 1 is wanted, not "all"\n/],
+  ['profile.mjs', [], /^a file of a profile is wanted\n/],
+  ['figures.mjs', ['--check'], /^a result is wanted\n/],
   ['gate-self-test.mjs', ['--runs'], /^Option '--runs <value>' argument missing\n/],
 ])('%s %j says what is wrong, and how it is used', (script, args, words) => {
   const { status, stdout, stderr } = run(script, ...args);
   expect(stderr).toMatch(words);
-  expect(stderr).toMatch(/\nusage: \S+ .*\[--(?:json FILE|json|dry)\]\n$/);
+  expect(stderr).toMatch(/\nusage: \S+ .*\[--(?:json FILE|json|dry|top N|readme FILE)\]\n$/);
   expect({ status, stdout }).toEqual({ status: 64, stdout: '' });
 });
 
