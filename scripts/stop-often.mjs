@@ -13,6 +13,9 @@ const RUN_MS = [300, 1_500];
 /** How long a stop is: one of these. */
 const STOP_MS = [50, 200, 500, 1_000, 1_500, 3_000];
 
+/** The state of a process that a signal has stopped. */
+const STOPPED = 'T';
+
 const [command, ...args] = process.argv.slice(2);
 if (command === undefined || command.startsWith('-')) {
   console.error('usage: node scripts/stop-often.mjs COMMAND [ARGUMENTS…]');
@@ -44,14 +47,17 @@ const [code, signal] = await ended;
 console.error(`stopped ${stops} times`);
 process.exitCode = code ?? 128 + constants.signals[signal];
 
-/** Those of the session, and everything that descends from them. */
+/** Those of the session, and everything that descends from them; but not what somebody else has stopped. */
 function processesOf(session) {
   const known = new Set([session]);
+  const found = [];
   // A child may stand before its parent, where numbers have started anew; it is found at the next stop.
-  for (const { pid, parent, sessionId } of allProcesses()) {
-    if (known.has(parent) || sessionId === session) known.add(pid);
+  for (const { pid, parent, sessionId, state } of allProcesses()) {
+    if (!known.has(parent) && sessionId !== session) continue;
+    known.add(pid);
+    if (state !== STOPPED) found.push(pid);
   }
-  return [...known];
+  return found;
 }
 
 function allProcesses() {
@@ -60,8 +66,8 @@ function allProcesses() {
     try {
       const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
       // Behind the command's name, which may hold anything: state, parent, group, session (proc(5)).
-      const [, parent, , sessionId] = text.slice(text.lastIndexOf(')') + 2).split(' ');
-      return [{ pid: Number(pid), parent: Number(parent), sessionId: Number(sessionId) }];
+      const [state, parent, , sessionId] = text.slice(text.lastIndexOf(')') + 2).split(' ');
+      return [{ pid: Number(pid), parent: Number(parent), sessionId: Number(sessionId), state }];
     } catch {
       return [];
     }

@@ -6,6 +6,8 @@
 /* The publisher's own input is looked at once in so many rounds: it is nearly always empty. */
 #define CONTROL_ROUNDS 64
 #define POLLED_MAX 4096
+#define DRAIN_WAIT_MS 100
+#define DRAIN_WAIT_NS (DRAIN_WAIT_MS * 1000000ull)
 
 void open_load(struct load *load, const struct options *options) {
   if (options->publishers < 1 || options->publishers > ENDS_MAX || options->subscribers < 1 ||
@@ -91,15 +93,19 @@ static bool half_sent(const struct load *load) {
 }
 
 void load_drain(struct load *load, uint64_t *round) {
-  uint64_t progress_ns = now_ns();
+  /* Only what was waited counts: while this process is stopped as a whole, nothing can come. */
+  uint64_t quiet_ns = 0;
   uint64_t patience_ns = (uint64_t)(load->options->patience_seconds * NS_PER_SECOND);
-  while (!load->broken && now_ns() - progress_ns < patience_ns) {
+  while (!load->broken && quiet_ns < patience_ns) {
     uint64_t expected = load_sent(load) * (uint64_t)load->options->subscribers;
     if (!half_sent(load) && load_delivered(load) >= expected) return;
     if (load_turn(load, (*round)++, false) > 0) {
-      progress_ns = now_ns();
+      quiet_ns = 0;
     } else {
-      load_wait(load, false, 100);
+      uint64_t before_ns = now_ns();
+      load_wait(load, false, DRAIN_WAIT_MS);
+      uint64_t waited_ns = now_ns() - before_ns;
+      quiet_ns += waited_ns < DRAIN_WAIT_NS ? waited_ns : DRAIN_WAIT_NS;
     }
   }
 }

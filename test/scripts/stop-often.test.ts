@@ -6,7 +6,6 @@ const SCRIPT = fileURLToPath(new URL('../../scripts/stop-often.mjs', import.meta
 
 /** Ends when it was stopped twice: when no turn came for longer than the shortest stop. */
 const WATCHER = `
-  const { writeSync } = require('node:fs');
   let last = performance.now();
   let stops = 0;
   const watch = setInterval(() => {
@@ -14,7 +13,7 @@ const WATCHER = `
     if (now - last > 150 && ++stops === 2) clearInterval(watch);
     last = now;
   }, 1);
-  process.on('exit', () => writeSync(1, 'seen\\n'));
+  process.on('exit', () => require('node:fs').writeSync(1, 'seen\\n'));
 `;
 
 test('the processes of a command are stopped, its children too, and go on', () => {
@@ -30,6 +29,31 @@ test('the processes of a command are stopped, its children too, and go on', () =
   const { code, stdout, stderr } = runNode([SCRIPT, process.execPath, '-e', parent]);
   expect({ code, stdout }).toEqual({ code: 7, stdout: 'seen\nseen\n' });
   expect(Number(/^stopped (\d+) times\n$/.exec(stderr)?.[1])).toBeGreaterThanOrEqual(2);
+});
+
+test('what the command itself has stopped stays so', () => {
+  const parent = `
+    const { spawn } = require('node:child_process');
+    const { readFileSync, writeSync } = require('node:fs');
+    const stopped = spawn('sleep', ['60'], { stdio: 'ignore' });
+    stopped.on('spawn', () => stopped.kill('SIGSTOP'));
+    stopped.unref();
+    let states = '';
+    setInterval(() => {
+      const stat = readFileSync('/proc/' + stopped.pid + '/stat', 'utf8');
+      const state = stat[stat.lastIndexOf(')') + 2];
+      if (!states.endsWith(state)) states += state;
+    }, 5).unref();
+    ${WATCHER}
+    process.on('exit', () => {
+      stopped.kill('SIGKILL');
+      writeSync(1, states);
+    });
+  `;
+  const { code, stdout } = runNode([SCRIPT, process.execPath, '-e', parent]);
+  expect(code).toBe(0);
+  // It may have been seen before its own stop.
+  expect(stdout).toMatch(/^seen\n[A-Z]?T$/);
 });
 
 test('the end by a signal is told as a shell tells it', () => {
