@@ -29,7 +29,7 @@ beforeAll(async () => {
   open = await startBroker('--shards', '2', '--config', files.configuration({}));
   closed = await startBroker(
     ...['--shards', '2', '--log-level', 'debug', '--config'],
-    files.configuration({ required: true, handshakeTimeout: '500ms' }),
+    files.configuration({ required: true }),
   );
 });
 
@@ -146,12 +146,15 @@ describe('a keyed connection whose frames are changed on the way', () => {
 
 describe('a broker that asks everybody', () => {
   it('ends whoever is too slow, though he never stops talking', async () => {
-    const peer = await Peer.connect(closed.port);
+    const impatient = files.configuration({ required: true, handshakeTimeout: '500ms' });
+    const broker = await startBroker('--shards', '1', '--config', impatient);
+    const peer = await Peer.connect(broker.port);
     const timer = setInterval(() => peer.send({ type: codes.TYPE_PING, sequence: 1n }), 20);
     const error = await peer.takeError();
     clearInterval(timer);
     expect(errorName(error.code)).toBe('AUTH_REQUIRED');
     await peer.lost();
+    await broker.stop();
   });
 
   it('tells nobody which of it was wrong', async () => {
