@@ -4,7 +4,12 @@
  * Invariant: the thread of a shard that has ended is never used again, and the shard's number gets a new
  * thread only after `exit`, when the old one can write no more.
  */
-import { MessageChannel, type MessagePort, type Worker } from 'node:worker_threads';
+import {
+  MessageChannel,
+  receiveMessageOnPort,
+  type MessagePort,
+  type Worker,
+} from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import { ANSWERED_TOGETHER, Outbox } from '../shards/batches.js';
 import type { ControlMessage, ShardMessage } from '../shards/messages.js';
@@ -120,6 +125,10 @@ export class ShardPool {
 
   #ended(shard: number, life: Life, exitCode: number): void {
     if (life.isEnded) return;
+    // The end of a thread may be told before what it said last, such as why it failed.
+    for (let last; (last = receiveMessageOnPort(life.port)) !== undefined;) {
+      this.#hear(shard, life, last.message as readonly ShardMessage[]);
+    }
     life.isEnded = true;
     life.port.close();
     if (this.#isClosing || this.#lives.get(shard) !== life) return;

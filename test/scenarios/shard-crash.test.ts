@@ -181,6 +181,8 @@ describe('a crash of a shard under load', () => {
     const fds = broker.fdCount;
     for (let i = 0; i < 12; i++) await crash();
     expect(await settledFds(broker, fds)).toBeLessThanOrEqual(fds);
+    // Each said why, also where its end was told first.
+    expect(broker.linesWith('shard failed')).toHaveLength(12);
 
     const reader = await Peer.greet(broker.port);
     await reader.subscribe('kept', { from: 'first' });
