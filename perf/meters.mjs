@@ -154,11 +154,11 @@ async function measure(entry, cpus, load) {
 }
 
 /** One run of a load against a fresh broker. */
-async function slicePairs(entry, cpus, { title, mode, options }, duration) {
+async function slicePairs(entry, cpus, { title, mode, options }, durationSeconds) {
   const broker = await startBroker({ cpus: cpus.peer, entry, flags: FLAGS });
   let report;
   try {
-    const timing = { seconds: duration, warmup };
+    const timing = { seconds: durationSeconds, warmup };
     const common = { port: broker.port, protocol: 'ms', cpu: cpus.generator };
     report = await runLoadgen(mode, { ...common, ...timing, ...options });
   } finally {

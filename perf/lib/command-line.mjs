@@ -42,22 +42,25 @@ function read(usage, wanted, fileWord) {
       { type: kind === 'flag' ? 'boolean' : 'string' },
     ]),
   );
-  const { values, positionals } = parseArgs({ options, allowPositionals: fileWord !== undefined });
-  const { help, ...given } = values;
+  const { values: given, positionals } = parseArgs({
+    options,
+    allowPositionals: fileWord !== undefined,
+  });
+  const { help, ...texts } = given;
   if (help) {
     console.log(`usage: ${usage}`);
     process.exit(0);
   }
-  if (fileWord !== undefined && positionals.length === 0)
-    throw new Error(`a ${fileWord} is wanted`);
-  const read = Object.entries(given).map(([name, value]) => {
+  const isFileMissing = fileWord !== undefined && positionals.length === 0;
+  if (isFileMissing) throw new Error(`a ${fileWord} is wanted`);
+  const values = Object.entries(texts).map(([name, value]) => {
     try {
       return [name, readerOf(wanted[name])(value)];
     } catch (error) {
       throw new Error(`--${name}: ${error.message}`, { cause: error });
     }
   });
-  return { ...Object.fromEntries(read), files: positionals };
+  return { ...Object.fromEntries(values), files: positionals };
 }
 
 /**
